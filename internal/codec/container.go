@@ -1,0 +1,396 @@
+package codec
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// pointerNode writes what it points to, or nil. Where that may be nil itself,
+// it stands in an array of one, so that the two stay apart.
+type pointerNode struct {
+	elem node
+	size int
+}
+
+func (n *pointerNode) signature(s *signer) {
+	s.text("*")
+	s.node(n.elem)
+}
+func (n *pointerNode) least() int    { return 1 }
+func (n *pointerNode) nilable() bool { return true }
+
+func (n *pointerNode) encode(e *encoder, v reflect.Value) error {
+	if v.IsNil() {
+		e.nil()
+		return nil
+	}
+	e.charge(1, n.size)
+	wrapped := n.elem.nilable()
+	if wrapped {
+		if err := e.open(1); err != nil {
+			return err
+		}
+	}
+	if err := n.elem.encode(e, v.Elem()); err != nil {
+		return e.failed(v, "", err)
+	}
+	if wrapped {
+		e.leave()
+	}
+	return nil
+}
+
+func (n *pointerNode) decode(d *decoder, v reflect.Value) error {
+	if d.nil() {
+		return nil
+	}
+	if err := d.charge(1, n.size); err != nil {
+		return err
+	}
+	wrapped := n.elem.nilable()
+	if wrapped {
+		if err := d.open(1); err != nil {
+			return err
+		}
+	}
+	v.Set(reflect.New(v.Type().Elem()))
+	if err := n.elem.decode(d, v.Elem()); err != nil {
+		return err
+	}
+	if wrapped {
+		d.leave()
+	}
+	return nil
+}
+
+type sliceNode struct {
+	elem node
+	size int // of an element in memory
+}
+
+// sliceSize is what a slice takes itself, while its elements are decoded.
+const sliceSize = 24
+
+func (n *sliceNode) signature(s *signer) {
+	s.text("[")
+	s.node(n.elem)
+}
+func (n *sliceNode) least() int    { return 1 }
+func (n *sliceNode) nilable() bool { return true }
+
+func (n *sliceNode) encode(e *encoder, v reflect.Value) error {
+	if v.IsNil() {
+		e.nil()
+		return nil
+	}
+	length := v.Len()
+	if err := e.elements(length); err != nil {
+		return err
+	}
+	e.charge(1, sliceSize)
+	e.charge(length, n.size)
+	if err := e.open(length); err != nil {
+		return e.failed(v, "", err)
+	}
+	if err := encodeElements(e, n.elem, v, length); err != nil {
+		return e.failed(v, "", err)
+	}
+	e.leave()
+	return nil
+}
+
+func encodeElements(e *encoder, elem node, v reflect.Value, length int) error {
+	for i := range length {
+		if err := elem.encode(e, v.Index(i)); err != nil {
+			return at(index(i), err)
+		}
+		if err := e.fits(); err != nil {
+			return at(index(i), err)
+		}
+	}
+	return nil
+}
+
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
+func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
+	if d.nil() {
+		return nil
+	}
+	length, err := d.arrayHeader()
+	if err != nil {
+		return err
+	}
+	if err := d.elements(length, d.least(n.elem)); err != nil {
+		return err
+	}
+	if err := cmp.Or(d.charge(1, sliceSize), d.charge(length, n.size)); err != nil {
+		return err
+	}
+	if err := d.enter(); err != nil {
+		return err
+	}
+	v.Set(reflect.MakeSlice(v.Type(), length, length))
+	if err := decodeElements(d, n.elem, v, length); err != nil {
+		return err
+	}
+	d.leave()
+	return nil
+}
+
+func decodeElements(d *decoder, elem node, v reflect.Value, length int) error {
+	for i := range length {
+		if err := elem.decode(d, v.Index(i)); err != nil {
+			return at(index(i), err)
+		}
+	}
+	return nil
+}
+
+// least is the least size of a value of n. A struct of an older shape may have
+// fewer fields, so there only the memory budget bounds what it becomes.
+func (d *decoder) least(n node) int {
+	if d.views != nil {
+		return 1
+	}
+	return n.least()
+}
+
+type arrayNode struct {
+	elem   node
+	length int
+}
+
+func (n *arrayNode) signature(s *signer) {
+	s.text("(" + strconv.Itoa(n.length) + ")")
+	s.node(n.elem)
+}
+func (n *arrayNode) nilable() bool { return false }
+
+func (n *arrayNode) least() int {
+	elem := n.elem.least()
+	if n.length > 0 && elem > maxLeast/n.length {
+		return maxLeast
+	}
+	return headerSize(uint32(n.length)) + n.length*elem
+}
+
+// maxLeast is where least sizes stop to grow: arrays of arrays could take more
+// bytes than an int can count, and no payload is so long.
+const maxLeast = 1 << 28
+
+func (n *arrayNode) encode(e *encoder, v reflect.Value) error {
+	if err := e.open(n.length); err != nil {
+		return err
+	}
+	if err := encodeElements(e, n.elem, v, n.length); err != nil {
+		return err
+	}
+	e.leave()
+	return nil
+}
+
+func (n *arrayNode) decode(d *decoder, v reflect.Value) error {
+	if err := d.open(n.length); err != nil {
+		return err
+	}
+	if err := decodeElements(d, n.elem, v, n.length); err != nil {
+		return err
+	}
+	d.leave()
+	return nil
+}
+
+// mapNode writes a map in the order of its encoded keys.
+type mapNode struct {
+	key, elem node
+	entrySize int  // of a key and an element in memory
+	placeSize int  // of a place for them in the map's table
+	unordered bool // whether a key may be unequal to itself, as a NaN is
+}
+
+func newMap(key, elem reflect.Type) *mapNode {
+	return &mapNode{
+		entrySize: int(key.Size() + elem.Size()),
+		placeSize: placeSize(key) + placeSize(elem) + 1,
+	}
+}
+
+// placeSize is the size of a key or element in a map's table. A large one
+// stands outside of it.
+func placeSize(t reflect.Type) int {
+	if t.Size() > 128 {
+		return 8
+	}
+	return int(t.Size())
+}
+
+func (n *mapNode) signature(s *signer) {
+	s.text("m")
+	s.node(n.key)
+	s.node(n.elem)
+}
+func (n *mapNode) least() int    { return 1 }
+func (n *mapNode) nilable() bool { return true }
+
+// mapSize is what an empty map takes.
+const mapSize = 48
+
+// places is the most places that the table of a map of so many entries has: it
+// grows by doubling before an eighth of it is left.
+func places(length int) int {
+	switch {
+	case length == 0:
+		return 0
+	case length <= 8:
+		return 8
+	default:
+		return 2*length + length/3
+	}
+}
+
+type entry struct {
+	start, end int // of the encoded key in e.keys
+	elem       reflect.Value
+}
+
+func (n *mapNode) encode(e *encoder, v reflect.Value) error {
+	if v.IsNil() {
+		e.nil()
+		return nil
+	}
+	if err := e.elements(v.Len()); err != nil {
+		return err
+	}
+	e.charge(1, mapSize)
+	e.charge(places(v.Len()), n.placeSize)
+	e.charge(v.Len()+1, n.entrySize)
+	if err := e.enter(); err != nil {
+		return e.failed(v, "", err)
+	}
+	e.buf = msgp.AppendMapHeader(e.buf, uint32(v.Len()))
+	base := len(e.keys)
+	entries, err := n.sorted(e, v)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		e.buf = append(e.buf, e.keys[entry.start:entry.end]...)
+		if err := n.elem.encode(e, entry.elem); err != nil {
+			return e.failed(v, "[]", err)
+		}
+		if err := e.fits(); err != nil {
+			return err
+		}
+	}
+	e.keys = e.keys[:base]
+	e.leave()
+	return nil
+}
+
+// sorted returns the entries of v in the order of their keys, which it leaves
+// encoded in e.keys.
+func (n *mapNode) sorted(e *encoder, v reflect.Value) ([]entry, error) {
+	entries := make([]entry, 0, v.Len())
+	for it := v.MapRange(); it.Next(); {
+		start := len(e.keys)
+		if err := n.encodeKey(e, it.Key()); err != nil {
+			return nil, at("[key]", err)
+		}
+		entries = append(entries, entry{start, len(e.keys), it.Value()})
+	}
+	compare := func(a, b entry) int {
+		return bytes.Compare(e.keys[a.start:a.end], e.keys[b.start:b.end])
+	}
+	slices.SortFunc(entries, compare)
+	for i := range len(entries) - 1 {
+		if compare(entries[i], entries[i+1]) == 0 {
+			return nil, at("[key]", fmt.Errorf("%w: two keys have the same saved form", ErrUnsavable))
+		}
+	}
+	return entries, nil
+}
+
+// encodeKey appends a key to e.keys instead of the payload.
+func (n *mapNode) encodeKey(e *encoder, k reflect.Value) error {
+	if n.unordered && !k.Equal(k) {
+		return fmt.Errorf("%w: a NaN cannot be found again as a map key", ErrUnsavable)
+	}
+	payload, start := e.buf, e.start
+	e.buf, e.start = e.keys, 0
+	err := cmp.Or(n.key.encode(e, k), e.fits())
+	e.keys = e.buf
+	e.buf, e.start = payload, start
+	return err
+}
+
+func (n *mapNode) decode(d *decoder, v reflect.Value) error {
+	if d.nil() {
+		return nil
+	}
+	length, err := d.mapHeader()
+	if err != nil {
+		return err
+	}
+	if err := d.elements(length, d.least(n.key)+d.least(n.elem)); err != nil {
+		return err
+	}
+	err = cmp.Or(
+		d.charge(1, mapSize),
+		d.charge(places(length), n.placeSize),
+		d.charge(length+1, n.entrySize), // each is decoded outside of the map first
+	)
+	if err != nil {
+		return err
+	}
+	if err := d.enter(); err != nil {
+		return err
+	}
+	v.Set(reflect.MakeMapWithSize(v.Type(), length))
+	if err := n.decodeEntries(d, v, length); err != nil {
+		return err
+	}
+	d.leave()
+	return nil
+}
+
+func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
+	key := reflect.New(v.Type().Key()).Elem()
+	elem := reflect.New(v.Type().Elem()).Elem()
+	var last []byte
+	for i := range length {
+		key.SetZero()
+		elem.SetZero()
+		start := d.b
+		if err := n.key.decode(d, key); err != nil {
+			return at("[key]", err)
+		}
+		encoded := start[:len(start)-len(d.b)]
+		if i > 0 && bytes.Compare(last, encoded) >= 0 {
+			return malformed("map keys out of order")
+		}
+		if n.unordered && !key.Equal(key) {
+			return malformed("a NaN as a map key")
+		}
+		last = encoded
+		if err := n.elem.decode(d, elem); err != nil {
+			return at("[]", err)
+		}
+		v.SetMapIndex(key, elem)
+	}
+	if v.Len() == length {
+		return nil
+	}
+	// Different bytes can be equal keys: 0 and -0, whatever a Custom decodes,
+	// and structs that differed in a field they no longer have.
+	if d.views != nil {
+		return fmt.Errorf("%w: two map keys have become one", ErrOutdated)
+	}
+	return malformed("a map key twice")
+}

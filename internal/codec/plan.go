@@ -1,0 +1,193 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+)
+
+// Plan is a registered type, compiled.
+type Plan struct {
+	Name    string
+	Type    reflect.Type
+	Version int
+	// Fields are the saved fields, if the type is a struct.
+	Fields []Field
+
+	types        *Types
+	custom       *Custom
+	node         node
+	pointer      node // to such a value
+	table        table
+	structs      []*structNode // in the order of table
+	encodedTable []byte
+	shapes       []byte // of data in which no other component stands
+}
+
+// Custom saves a type that has no form by its structure.
+type Custom struct {
+	Encode func(reflect.Value) ([]byte, error)
+	// Decode sets v, which is zero. It may keep b.
+	Decode func(b []byte, v reflect.Value) error
+}
+
+// Component tells whether p is a component and not a Custom.
+func (p *Plan) Component() bool { return p.custom == nil }
+
+// finish derives what needs every node to be complete.
+func (p *Plan) finish() {
+	p.table, p.structs = newTable(p.node)
+	p.encodedTable = p.table.append(nil)
+	p.shapes = appendShapes(nil, []*Plan{p})
+	for _, s := range p.structs {
+		s.least()
+	}
+	if s := p.structNode(); s != nil {
+		for _, f := range s.fields {
+			p.Fields = append(p.Fields, f.Field)
+		}
+	}
+}
+
+// structNode is the node of a component that is a struct, or nil.
+func (p *Plan) structNode() *structNode {
+	n := p.node
+	if v, ok := n.(*versionNode); ok {
+		n = v.node
+	}
+	s, _ := n.(*structNode)
+	return s
+}
+
+// Encode appends the encoded form of v, a value of the plan's type, to b. For
+// each field that omit marks, by its place in Fields, it writes the zero value;
+// a nil omit marks none. The payload is no longer than limit bytes.
+func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte, error) {
+	b = append(b, p.shapes...)
+	e := encoder{buf: b, start: len(b), limit: limit, groups: []*Plan{p}}
+	if err := p.encode(&e, v, omit); err != nil {
+		return nil, at(typeName(p.Type), err)
+	}
+	b, err := e.finish()
+	if err != nil {
+		return nil, at(typeName(p.Type), err)
+	}
+	return b, nil
+}
+
+func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
+	if omit != nil {
+		return p.structNode().encodeWithout(e, v, omit)
+	}
+	return p.node.encode(e, v)
+}
+
+// EncodeField returns bytes that are equal for equal values of one field of v,
+// by its place in Fields. They cannot be decoded.
+func (p *Plan) EncodeField(v reflect.Value, i, limit int) ([]byte, error) {
+	f := &p.structNode().fields[i]
+	e := encoder{limit: limit, groups: []*Plan{p}}
+	if err := f.node.encode(&e, v.Field(f.index)); err != nil {
+		return nil, at(typeName(p.Type)+"."+f.GoName, err)
+	}
+	// The numbers of components behind interfaces mean nothing without their names.
+	return appendShapes(e.buf, e.groups), e.fits()
+}
+
+// FieldValue is the value of one field of v, by its place in Fields.
+func (p *Plan) FieldValue(v reflect.Value, i int) reflect.Value {
+	return v.Field(p.structNode().fields[i].index)
+}
+
+// Decode sets v, a zero value of the plan's type that can be set, to what
+// Encode wrote. After an error v is half set and of no use.
+//
+// Strings of the value are parts of one string as long as the payload; bytes
+// are copies.
+func (p *Plan) Decode(data []byte, v reflect.Value) error {
+	if err := p.decode(data, v); err != nil {
+		return at(typeName(p.Type), err)
+	}
+	return nil
+}
+
+func (p *Plan) decode(data []byte, v reflect.Value) error {
+	groups, payload, err := readShapes(p, data)
+	if err != nil {
+		return err
+	}
+	d := newDecoder(payload)
+	d.groups = groups
+	own, err := d.component(0, p.types)
+	if err != nil {
+		return err
+	}
+	d.views = own.views
+	if err := p.node.decode(&d, v); err != nil {
+		return err
+	}
+	if len(d.b) > 0 {
+		return malformed("more than a payload")
+	}
+	if d.met < len(groups) {
+		return malformed("a type that nothing holds")
+	}
+	return nil
+}
+
+// versionNode is a component whose schema version is not 0: the version is part
+// of its signature, wherever it stands.
+type versionNode struct {
+	node
+	version int
+}
+
+func (n *versionNode) signature(s *signer) {
+	s.text("v" + strconv.Itoa(n.version) + ";")
+	n.node.signature(s)
+}
+
+// customNode is a type saved by the functions of a Custom, as bytes.
+type customNode struct {
+	name   string
+	custom *Custom
+}
+
+func (n *customNode) signature(s *signer) { s.text("<" + strconv.Itoa(len(n.name)) + ":" + n.name) }
+func (n *customNode) least() int          { return 2 }
+func (n *customNode) nilable() bool       { return false }
+
+func (n *customNode) encode(e *encoder, v reflect.Value) error {
+	b, err := n.custom.Encode(v)
+	if err != nil {
+		return &customError{ErrUnsavable, n.name, err}
+	}
+	e.charge(1, len(b))
+	e.bytes(b)
+	return nil
+}
+
+func (n *customNode) decode(d *decoder, v reflect.Value) error {
+	b, err := d.copyBytes()
+	if err != nil {
+		return err
+	}
+	if err := n.custom.Decode(b, v); err != nil {
+		return &customError{ErrMalformed, n.name, err}
+	}
+	return nil
+}
+
+// customError is what the functions of a Custom returned. Its text leaves out
+// theirs, which may hold the value.
+type customError struct {
+	meaning error // ErrUnsavable or ErrMalformed
+	name    string
+	err     error
+}
+
+func (e *customError) Error() string {
+	return fmt.Sprintf("%v: codec %q returned an error", e.meaning, e.name)
+}
+
+func (e *customError) Unwrap() []error { return []error{e.meaning, e.err} }

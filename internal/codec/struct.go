@@ -1,0 +1,109 @@
+package codec
+
+import "reflect"
+
+// structNode writes the values of a struct's fields as an array. Their names
+// stand once per type, in the shapes ahead of the payload.
+type structNode struct {
+	typ    reflect.Type
+	fields []structField
+	small  int // see least; 0 until it was asked for
+}
+
+type structField struct {
+	Field
+	node  node
+	index int // in the Go struct
+}
+
+// Field describes one saved field of a component.
+type Field struct {
+	// Name is what the field is called in saved data.
+	Name string
+	// GoName is the name of the Go field.
+	GoName string
+	// Keep, Optional and Public are the options of its state tag.
+	Keep, Optional, Public bool
+}
+
+func (n *structNode) signature(s *signer) { s.structType(n) }
+func (n *structNode) nilable() bool       { return false }
+
+func (n *structNode) least() int {
+	if n.small == 0 {
+		n.small = headerSize(uint32(len(n.fields)))
+		for _, f := range n.fields {
+			n.small = min(n.small+f.node.least(), maxLeast)
+		}
+	}
+	return n.small
+}
+
+func (n *structNode) encode(e *encoder, v reflect.Value) error {
+	return n.encodeWithout(e, v, nil)
+}
+
+// encodeWithout writes the zero value for each field that omit marks. A nil
+// omit marks none.
+func (n *structNode) encodeWithout(e *encoder, v reflect.Value, omit []bool) error {
+	if err := e.open(len(n.fields)); err != nil {
+		return err
+	}
+	for i := range n.fields {
+		f := &n.fields[i]
+		value := v.Field(f.index)
+		if omit != nil && omit[i] {
+			value = reflect.Zero(value.Type())
+		}
+		if err := f.node.encode(e, value); err != nil {
+			return at("."+f.GoName, err)
+		}
+	}
+	e.leave()
+	return nil
+}
+
+func (n *structNode) decode(d *decoder, v reflect.Value) error {
+	if d.views != nil {
+		return n.decodeView(d, v, d.views[n])
+	}
+	if err := d.open(len(n.fields)); err != nil {
+		return err
+	}
+	for i := range n.fields {
+		if err := n.decodeField(d, v, i); err != nil {
+			return err
+		}
+	}
+	d.leave()
+	return nil
+}
+
+func (n *structNode) decodeField(d *decoder, v reflect.Value, i int) error {
+	f := &n.fields[i]
+	if err := f.node.decode(d, v.Field(f.index)); err != nil {
+		return at("."+f.GoName, err)
+	}
+	return nil
+}
+
+// decodeView reads a struct that was written when it had other fields.
+func (n *structNode) decodeView(d *decoder, v reflect.Value, view []int) error {
+	if err := d.open(len(view)); err != nil {
+		return err
+	}
+	for _, i := range view {
+		if i == dropped {
+			d.met = len(d.groups) // what is skipped may have referred to any of them
+			if err := d.skip(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := n.decodeField(d, v, i); err != nil {
+			return err
+		}
+	}
+	d.leave()
+	return nil
+}

@@ -1,0 +1,420 @@
+package codec
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Types are the registered types of one application. Register everything, call
+// Compile once, and use the plans. After Compile it is safe for concurrent use.
+type Types struct {
+	byType  map[reflect.Type]*Plan
+	byName  map[string]*Plan
+	order   []*Plan // in the order of registration, so that faults are too
+	ignored map[reflect.Type]bool
+	basics  []node // of basicTypes
+
+	memo   map[memoKey]node
+	faults []error
+}
+
+// node encodes and decodes one type.
+type node interface {
+	encode(*encoder, reflect.Value) error
+	// decode sets a value that can be set and is zero.
+	decode(*decoder, reflect.Value) error
+	signature(*signer)
+	// least is how many bytes the shortest value takes.
+	least() int
+	// nilable tells whether a value may be written as nil.
+	nilable() bool
+}
+
+// NewTypes returns an empty set. Fields of an ignored type are never saved.
+func NewTypes(ignored ...reflect.Type) *Types {
+	t := &Types{
+		byType:  make(map[reflect.Type]*Plan),
+		byName:  make(map[string]*Plan),
+		ignored: make(map[reflect.Type]bool),
+		memo:    make(map[memoKey]node),
+	}
+	for _, typ := range ignored {
+		t.ignored[typ] = true
+	}
+	return t
+}
+
+// Add registers a component. Neither the name nor the type may be registered
+// already.
+func (t *Types) Add(name string, typ reflect.Type, version int) {
+	t.add(&Plan{Name: name, Type: typ, Version: version})
+}
+
+// AddCustom registers a type that c saves.
+func (t *Types) AddCustom(name string, typ reflect.Type, c Custom) {
+	t.add(&Plan{Name: name, Type: typ, custom: &c})
+}
+
+func (t *Types) add(p *Plan) {
+	p.types = t
+	t.byType[p.Type] = p
+	t.byName[p.Name] = p
+	t.order = append(t.order, p)
+}
+
+// Type returns the plan of a registered type, or nil.
+func (t *Types) Type(typ reflect.Type) *Plan { return t.byType[typ] }
+
+// Name returns the plan registered under a name, or nil.
+func (t *Types) Name(name string) *Plan { return t.byName[name] }
+
+// Compile checks all registered types and whatever they hold against the safe
+// list, and returns every fault it finds. Each starts with the path to it.
+func (t *Types) Compile() []error {
+	for _, basic := range basicTypes {
+		t.basics = append(t.basics, t.compile(site{typ: basic, shown: basic, path: basic.String()}))
+	}
+	for _, p := range t.order {
+		p.node = t.compile(site{typ: p.Type, shown: p.Type, path: typeName(p.Type)})
+		p.pointer = &pointerNode{p.node, int(p.Type.Size())}
+	}
+	if len(t.faults) > 0 {
+		return t.faults
+	}
+	for _, p := range t.order {
+		p.finish()
+	}
+	t.memo = nil
+	return nil
+}
+
+// typeName is how a type is called at the start of a path.
+func typeName(t reflect.Type) string { return cmp.Or(t.Name(), t.String()) }
+
+// site is where a type stands.
+type site struct {
+	typ   reflect.Type
+	shown reflect.Type // what a fault calls it: for the sql.DB of a *sql.DB, the pointer
+	path  string
+	own   string // the package of the component around it
+}
+
+func (s site) elem(step string) site {
+	return site{typ: s.typ.Elem(), shown: s.typ.Elem(), path: s.path + step, own: s.own}
+}
+
+// memoKey tells compiled types apart. The package is part of it, since which
+// unexported fields may be skipped depends on it.
+type memoKey struct {
+	typ reflect.Type
+	own string
+}
+
+func (s site) key() memoKey { return memoKey{s.typ, s.own} }
+
+func (t *Types) fault(s site, format string, args ...any) {
+	t.faults = append(t.faults, fmt.Errorf("%s: %s", s.path, fmt.Sprintf(format, args...)))
+}
+
+// compile returns the node of a type. After a fault it may be nil.
+func (t *Types) compile(s site) node {
+	p := t.byType[s.typ]
+	if p != nil {
+		s.own = cmp.Or(s.typ.PkgPath(), s.own)
+	}
+	if n := t.memo[s.key()]; n != nil {
+		return n
+	}
+	if p == nil {
+		return t.compileType(s)
+	}
+	if p.custom != nil {
+		return &customNode{name: p.Name, custom: p.custom}
+	}
+	if p.Version != 0 {
+		n := &versionNode{version: p.Version}
+		t.remember(s, n)
+		n.node = t.compileType(s)
+		return n
+	}
+	return t.compileType(s)
+}
+
+// remember must be called before a type's parts are compiled: they may hold
+// the type again.
+func (t *Types) remember(s site, n node) {
+	if t.memo[s.key()] == nil {
+		t.memo[s.key()] = n
+	}
+}
+
+func (t *Types) compileType(s site) node {
+	if n, ok := stdTypes[s.typ]; ok {
+		return n
+	}
+	if sig, ok := templateTypes[s.typ]; ok {
+		return stringNode{leaf{sig, 1}}
+	}
+	switch s.typ.Kind() {
+	case reflect.Pointer:
+		return t.compilePointer(s)
+	case reflect.Slice:
+		return t.compileSlice(s)
+	case reflect.Array:
+		return t.compileArray(s)
+	case reflect.Map:
+		return t.compileMap(s)
+	case reflect.Struct:
+		return t.compileStruct(s)
+	case reflect.Interface:
+		return t.compileInterface(s)
+	}
+	n := newScalar(s.typ.Kind())
+	if n == nil {
+		t.unsafe(s)
+	}
+	return n
+}
+
+func (t *Types) unsafe(s site) {
+	t.fault(s, `%s is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`, s.shown)
+}
+
+func (t *Types) compilePointer(s site) node {
+	n := &pointerNode{size: int(s.typ.Elem().Size())}
+	t.remember(s, n)
+	elem := s.elem("")
+	elem.shown = s.shown
+	n.elem = t.compile(elem)
+	return t.whole(s, n, n.elem)
+}
+
+// whole returns n unless one of its parts has a fault. Then it forgets n, so
+// that the fault is reported wherever n stands.
+func (t *Types) whole(s site, n node, parts ...node) node {
+	if slices.Contains(parts, nil) {
+		delete(t.memo, s.key())
+		return nil
+	}
+	return n
+}
+
+func (t *Types) isCustom(typ reflect.Type) bool {
+	p := t.byType[typ]
+	return p != nil && p.custom != nil
+}
+
+// isByte tells whether a slice or array of typ is saved as bytes.
+func (t *Types) isByte(typ reflect.Type) bool {
+	return typ.Kind() == reflect.Uint8 && t.byType[typ] == nil
+}
+
+func (t *Types) compileSlice(s site) node {
+	if t.isByte(s.typ.Elem()) {
+		return bytesNode{leaf{"y", 1}}
+	}
+	n := &sliceNode{size: int(s.typ.Elem().Size())}
+	t.remember(s, n)
+	n.elem = t.compile(s.elem("[]"))
+	return t.whole(s, n, n.elem)
+}
+
+func (t *Types) compileArray(s site) node {
+	if s.typ.Len() > MaxElements {
+		t.fault(s, "an array of %d elements, the most is %d", s.typ.Len(), MaxElements)
+		return nil
+	}
+	if t.isByte(s.typ.Elem()) {
+		return newByteArray(s.typ.Len())
+	}
+	n := &arrayNode{length: s.typ.Len()}
+	t.remember(s, n)
+	n.elem = t.compile(s.elem("[]"))
+	return t.whole(s, n, n.elem)
+}
+
+func (t *Types) compileMap(s site) node {
+	key := site{typ: s.typ.Key(), shown: s.typ.Key(), path: s.path + "[key]", own: s.own}
+	n := newMap(s.typ.Key(), s.typ.Elem())
+	t.remember(s, n)
+	if t.isKey(key.typ) {
+		n.unordered = t.mayBeNaN(key.typ)
+		n.key = t.compile(key)
+	} else {
+		t.fault(key, "%s cannot be saved as a map key; use a scalar, a string, a netip or codec type, or an array or struct of these", key.typ)
+	}
+	n.elem = t.compile(s.elem("[]"))
+	return t.whole(s, n, n.key, n.elem)
+}
+
+// isKey tells whether a map with keys of typ has one saved form.
+func (t *Types) isKey(typ reflect.Type) bool {
+	if t.isCustom(typ) {
+		return typ.Comparable()
+	}
+	switch typ {
+	case reflect.TypeFor[netip.Addr](), reflect.TypeFor[netip.AddrPort](), reflect.TypeFor[netip.Prefix]():
+		return true
+	}
+	if _, ok := stdTypes[typ]; ok {
+		return false
+	}
+	switch typ.Kind() {
+	case reflect.Array:
+		return t.isKey(typ.Elem())
+	case reflect.Struct:
+		for f := range savedFields(typ) {
+			if !t.isKey(f.Type) {
+				return false
+			}
+		}
+		return typ.Comparable()
+	case reflect.Interface, reflect.Pointer, reflect.Chan, reflect.UnsafePointer, reflect.Uintptr:
+		return false
+	}
+	return typ.Comparable()
+}
+
+// mayBeNaN tells whether a key of typ can be unequal to itself.
+func (t *Types) mayBeNaN(typ reflect.Type) bool {
+	if t.isCustom(typ) {
+		return true
+	}
+	switch typ.Kind() {
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return true
+	case reflect.Array:
+		return t.mayBeNaN(typ.Elem())
+	case reflect.Struct:
+		for f := range savedFields(typ) {
+			if t.mayBeNaN(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// compileInterface wants a type that the interface can hold. Which one a value
+// has is seen when it is saved.
+func (t *Types) compileInterface(s site) node {
+	for _, basic := range basicTypes {
+		if basic.Implements(s.typ) {
+			return &interfaceNode{typ: s.typ, types: t}
+		}
+	}
+	for _, p := range t.order {
+		if reflect.PointerTo(p.Type).Implements(s.typ) {
+			return &interfaceNode{typ: s.typ, types: t}
+		}
+	}
+	t.fault(s, `no registered type implements %s; register one, or leave the field out with state:"-"`, s.typ)
+	return nil
+}
+
+func (t *Types) compileStruct(s site) node {
+	if !t.known(s) {
+		t.unsafe(s)
+		return nil
+	}
+	n := &structNode{typ: s.typ}
+	t.remember(s, n)
+	names := make(map[string]string)
+	for f := range savedFields(s.typ) {
+		if t.ignored[f.Type] {
+			continue
+		}
+		at := site{typ: f.Type, shown: f.Type, path: s.path + "." + f.Name, own: s.own}
+		field, fault := parseField(f)
+		if fault != "" {
+			t.fault(at, "%s", fault)
+		}
+		if !f.IsExported() && t.isCustom(f.Type) {
+			t.fault(at, `a codec cannot set an embedded field that is unexported; give it a name, or leave it out with state:"-"`)
+		}
+		if other, ok := names[field.Name]; ok {
+			t.fault(at, "its saved name %q is that of %s too; give one of them another in its state tag", field.Name, other)
+		}
+		names[field.Name] = f.Name
+		n.fields = append(n.fields, structField{
+			Field: field,
+			node:  t.compile(at),
+			index: f.Index[0],
+		})
+	}
+	return n
+}
+
+// known tells whether the fields of a struct say all there is to it. Those
+// that a component's own package keeps to itself are skipped, as encoding/json
+// does; what another package's mean cannot be known.
+func (t *Types) known(s site) bool {
+	for i := range s.typ.NumField() {
+		f := s.typ.Field(i)
+		if !f.IsExported() && f.PkgPath != s.own && f.Tag.Get(tagKey) != "-" {
+			return false
+		}
+	}
+	return true
+}
+
+const tagKey = "state"
+
+// savedFields are the fields of a struct that are saved, or that a tag wants to
+// be although they cannot be.
+func savedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			tag, tagged := f.Tag.Lookup(tagKey)
+			if tag == "-" || !f.IsExported() && !tagged && !isEmbeddedStruct(f) {
+				continue
+			}
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// isEmbeddedStruct tells whether the fields of f can be reached although f
+// itself is unexported.
+func isEmbeddedStruct(f reflect.StructField) bool {
+	typ := f.Type
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	return f.Anonymous && typ.Kind() == reflect.Struct
+}
+
+// parseField reads the state tag: [name][,optional][,public][,keep].
+func parseField(f reflect.StructField) (field Field, fault string) {
+	name, options, more := strings.Cut(f.Tag.Get(tagKey), ",")
+	field = Field{Name: cmp.Or(name, f.Name), GoName: f.Name}
+	if !f.IsExported() && !isEmbeddedStruct(f) {
+		return field, "an unexported field cannot be saved; export it, or remove its state tag"
+	}
+	if !f.IsExported() && f.Type.Kind() == reflect.Pointer {
+		return field, `an embedded pointer to an unexported struct cannot be set; embed the struct itself, or leave it out with state:"-"`
+	}
+	for more {
+		var option string
+		option, options, more = strings.Cut(options, ",")
+		switch option {
+		case "optional":
+			field.Optional = true
+		case "public":
+			field.Public = true
+		case "keep":
+			field.Keep = true
+		default:
+			return field, fmt.Sprintf("its state tag has the unknown option %q; there are optional, public and keep", option)
+		}
+	}
+	return field, ""
+}
