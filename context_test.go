@@ -1,0 +1,212 @@
+package pagestate_test
+
+// What a handler calls: Attach, From, Token, Field and the embedded Component.
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate"
+)
+
+// serve runs h for one request of b to path, and returns the response.
+func (b *browser) serve(method, path, token string, h http.HandlerFunc) answer {
+	b.app.t.Helper()
+	b.app.mux.HandleFunc(path, h)
+	if token == "" {
+		return b.send(b.request(method, path, nil))
+	}
+	return b.call(method, path, token)
+}
+
+func TestFrom(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	b := a.browser()
+	token := b.get("/").field()
+	b.serve("POST", "/missing", "", func(w http.ResponseWriter, r *http.Request) {
+		_, err := pagestate.From[counter](r.Context())
+		want(t, "without a token", err, pagestate.ErrMissing)
+	})
+	res := b.serve("POST", "/found", token, func(w http.ResponseWriter, r *http.Request) {
+		c, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := pagestate.From[counter](r.Context())
+		want(t, "error", err, nil)
+		want(t, "the same pointer", again, c)
+		_, err = pagestate.From[square](r.Context())
+		want(t, "a type not registered", err != nil && strings.Contains(err.Error(), "square is not a registered component"), true)
+		c.Count = 9
+	})
+	want(t, "sealed at the end", b.call("GET", "/show", res.token()).Body, "count=9")
+}
+
+func TestAttach(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	tests := []struct {
+		name   string
+		attach func(r *http.Request) error
+		want   string
+	}{
+		{"once", func(r *http.Request) error { return pagestate.Attach(r.Context(), &counter{}) }, ""},
+		{"two of a kind", func(r *http.Request) error {
+			return errors.Join(pagestate.Attach(r.Context(), &counter{}), pagestate.Attach(r.Context(), &counter{}))
+		}, ""},
+		{"twice", func(r *http.Request) error {
+			c := &counter{}
+			return errors.Join(pagestate.Attach(r.Context(), c), pagestate.Attach(r.Context(), c))
+		}, "is attached or was opened already"},
+		{"nil", func(r *http.Request) error { return pagestate.Attach[counter](r.Context(), nil) }, "given as a pointer to it"},
+		{"not registered", func(r *http.Request) error { return pagestate.Attach(r.Context(), &square{}) }, "square is not a registered component"},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a.browser().serve("GET", fmt.Sprintf("/%d", i), "", func(w http.ResponseWriter, r *http.Request) {
+				err := test.attach(r)
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAttachEnsuresTheSessionInTime(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	b := a.browser()
+	late := func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "x")
+		if err := pagestate.Attach(r.Context(), &counter{}); err != nil {
+			io.WriteString(w, err.Error())
+		}
+	}
+	res := b.serve("GET", "/late", "", late)
+	want(t, "without a session", strings.Contains(res.Body, "attach before anything is written"), true)
+	want(t, "cookie", len(res.Cookies()), 0)
+	b.get("/")
+	want(t, "with one", b.get("/late").Body, "x")
+}
+
+func TestOpeningCreatesNoSession(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	token := a.browser().get("/").field()
+	want(t, "cookies", len(a.browser().call("POST", "/increment", token).Cookies()), 0)
+}
+
+func TestTokenOfAStranger(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+		c := &counter{}
+		if err := pagestate.Attach(r.Context(), c); err != nil {
+			t.Error(err)
+		}
+		for _, stranger := range []any{&counter{}, *c, nil, map[string]int{}, 1} {
+			if _, err := pagestate.Token(r.Context(), stranger); err == nil {
+				t.Errorf("%T has a token", stranger)
+			}
+		}
+	})
+}
+
+func TestFieldIsNamedAfterTheFirstFormSource(t *testing.T) {
+	field := func(sources ...pagestate.Source) (html template.HTML, err error) {
+		a := newCounterApp(t, pagestate.Options{Sources: sources})
+		a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+			c := &counter{}
+			if err := pagestate.Attach(r.Context(), c); err != nil {
+				t.Error(err)
+			}
+			html, err = pagestate.Field(r.Context(), c)
+		})
+		return html, err
+	}
+	html, err := field(pagestate.HeaderSource("X"), pagestate.FormSource(`a"b`), pagestate.FormSource("c"))
+	want(t, "error", err, nil)
+	want(t, "name", strings.HasPrefix(string(html), `<input type="hidden" name="a&#34;b" value="gAAAA`), true)
+	_, err = field(pagestate.HeaderSource("X"))
+	want(t, "without a FormSource", err != nil && strings.Contains(err.Error(), "no FormSource"), true)
+}
+
+// row is a component in a list.
+type row struct {
+	pagestate.Component
+	ID int
+}
+
+func TestComponentInTemplates(t *testing.T) {
+	r := pagestate.NewRegistry()
+	pagestate.Register[row](r, "row")
+	a := newApp(t, r, pagestate.Options{})
+	rows := func(ctx *http.Request) []row {
+		all := []row{{ID: 1}, {ID: 2}}
+		for i := range all {
+			if err := pagestate.Attach(ctx.Context(), &all[i]); err != nil {
+				t.Error(err)
+			}
+		}
+		return all
+	}
+	const page = `{{range .}}{{.ID}} {{.StateField}} {{.StateToken}}{{end}}`
+	tests := []struct {
+		name string
+		data func(r *http.Request) any
+		want string // in the page; "" for an error
+	}{
+		{"a slice", func(r *http.Request) any { return rows(r) }, "2 <input"},
+		{"pointers", func(r *http.Request) any { all := rows(r); return []*row{&all[0], &all[1]} }, "2 <input"},
+		{"a map of pointers", func(r *http.Request) any { all := rows(r); return map[string]*row{"x": &all[1]} }, "2 <input"},
+		{"values in a map", func(r *http.Request) any { return map[string]row{"x": rows(r)[0]} }, ""},
+		{"copies", func(r *http.Request) any { return append([]row(nil), rows(r)...) }, ""},
+		{"not attached", func(*http.Request) any { return []*row{{}} }, ""},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a.browser().serve("GET", fmt.Sprintf("/%d", i), "", func(w http.ResponseWriter, r *http.Request) {
+				var b strings.Builder
+				err := template.Must(template.New("").Parse(page)).Execute(&b, test.data(r))
+				switch {
+				case test.want == "" && err == nil:
+					t.Error("no error")
+				case test.want != "" && (err != nil || !strings.Contains(b.String(), test.want)):
+					t.Errorf("%v: %s", err, b.String())
+				}
+			})
+		})
+	}
+}
+
+func TestACopySaysSo(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+		c := &counter{}
+		if err := pagestate.Attach(r.Context(), c); err != nil {
+			t.Error(err)
+		}
+		d := *c
+		_, err := d.StateToken()
+		want(t, "a copy", err != nil && strings.Contains(err.Error(), "copy"), true)
+		_, err = new(counter).StateField()
+		want(t, "not attached", err != nil && strings.Contains(err.Error(), "not attached"), true)
+	})
+}
+
+func TestComponentIsNotSaved(t *testing.T) {
+	type bare struct {
+		Count int
+		Note  string
+	}
+	secret := newSecret()
+	with, without := version[counter](t, secret), version[bare](t, secret)
+	state, err := without.Open(t.Context(), ada, mustSeal(t, with, ada, &counter{Count: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "count", state.(*bare).Count, 1)
+	want(t, "length", len(mustSeal(t, with, ada, &counter{})), len(mustSeal(t, without, ada, &bare{})))
+}

@@ -1,0 +1,74 @@
+// Package pagestate keeps a component's server state in the page that shows it.
+//
+// A component is a piece of a page with state of its own: a filtered list, a row
+// being edited, a wizard. Its state is a Go value of a registered type. It
+// travels as a token, which is the value encrypted: the page holds it, each
+// request brings it along, the middleware turns it back into the value, the
+// handler changes it, and the response carries the next token. The server
+// stores nothing, so any server that has the secret can answer any request.
+//
+//	registry := pagestate.NewRegistry()
+//	pagestate.Register[Counter](registry, "counter")
+//	mw, err := pagestate.New(registry, pagestate.Options{
+//		Secrets: [][]byte{secret},
+//		Session: pagestate.Cookie(http.Cookie{Name: "pagestate"}),
+//	})
+//	…
+//	http.ListenAndServe(addr, mw.Handler(mux))
+//
+// A handler that shows a component for the first time calls [Attach], and puts
+// its token into the page with [Token] or [Field], or with the methods of an
+// embedded [Component]. A handler that the page calls is made with [Handle], or
+// asks [From]. A component whose [Loader] says that what it refers to is gone is
+// answered with 410, so that the browser can take it off the page.
+//
+// # When to use it
+//
+// For what belongs to one page and is not worth a row in a database: which tab
+// is open, what a form has gathered so far, which arguments a list was fetched
+// with. Unlike values in a session, it does not collide between two tabs, and
+// needs no store. Unlike hidden fields, nobody can read or change it.
+//
+// # When not to use it
+//
+//   - For much data: each request carries it both ways. Save what it takes to
+//     fetch the data, and fetch it in Load.
+//   - For decisions: a role, a price or "verified" in an old token is old
+//     authority. Save what they are derived from.
+//   - For what must happen once: whoever holds a token can send it again until it
+//     expires, and go on from there.
+//   - For secrets that the server must be able to take back: a token cannot be
+//     revoked by itself, only with its session, its user or all others.
+//   - Across origins: the session cookie is SameSite=Lax, and requests that carry
+//     a token must come from the same site.
+//
+// # What a state may hold
+//
+// Booleans, numbers, strings, byte slices, arrays, slices, maps, structs,
+// pointers to these, and named types of these; recursive types; time.Time,
+// big.Int, big.Rat, big.Float, netip.Addr, netip.AddrPort, netip.Prefix,
+// url.URL; what sql.Null and encoding/json's RawMessage and Number hold; the
+// typed strings of html/template; other registered components; and interfaces
+// that hold one of these or a basic type. Types of other packages with
+// unexported fields need a [RegisterCodec]. The first [New] checks all of it and
+// reports every fault with its path.
+//
+// Values are saved by kind and structure, and no method of theirs is called. Two
+// pointers to one value come back as two values, and a cycle is an error. Of a
+// time the name of its zone is lost, and its offset stays; of a big.Float the
+// accuracy is lost.
+//
+// # Security
+//
+// A token is encrypted and authenticated by Fernet (AES-128-CBC and
+// HMAC-SHA-256), with a key derived by HKDF from the application's secret, the
+// visitor's session and user. It opens for that session and that user alone. A
+// token made with a stolen secret can hold wrong data; it cannot run code, name
+// a type that is not registered, or take more memory and time than its size
+// allows. docs/token.md specifies the format, which stays readable for at least
+// one release after it changes.
+//
+// A token is no protection against cross-site request forgery by itself: the
+// middleware therefore has every unsafe request that carries one pass
+// [http.CrossOriginProtection]. Its length is visible.
+package pagestate

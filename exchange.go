@@ -1,0 +1,451 @@
+package pagestate
+
+// This file holds the exchange: what the middleware knows of one request while
+// it runs, whose it is, which states it works on, and how they are sealed into
+// the response. How a token becomes a state is in instance.go.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// exchange is one request and its response. Handler and middleware may use it
+// in different goroutines, as under http.TimeoutHandler.
+type exchange struct {
+	m     *Middleware
+	outer *exchange     // of another middleware around this one
+	r     *http.Request // the one the handler gets; only read
+	w     *writer
+
+	owning sync.Mutex // held while the binding is asked, which may take time
+
+	mu        sync.Mutex // guards what follows; while it is held, none of the application's code runs but Clock and codecs, which have no context
+	keys      *keyring   // of the owner, nil until it was read
+	acting    *instance  // of the first token, nil if there was none
+	arrived   string     // that token
+	was       []byte     // what it held
+	instances map[any]*instance
+	given     map[*instance]bool // those whose token was put into the page
+	cookies   []string           // Set-Cookie lines of the binding
+	touched   bool               // whether the response may depend on a state
+	committed bool               // whether the first byte has left
+	failed    bool               // nothing is sealed
+	answering bool               // the error handler was called
+	warnings  []func()           // run by unlock
+
+	encoding string // Content-Encoding from outside the middleware
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) (*exchange, error) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return nil, ErrNoMiddleware
+	}
+	return x, nil
+}
+
+func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{m: m, encoding: w.Header().Get("Content-Encoding")}
+	x.outer, _ = exchangeOf(r.Context())
+	x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	prepareSession(m.opt.Session, x.r)
+	x.w = &writer{ResponseWriter: w, begin: x.commit}
+	return x
+}
+
+// ownKeys returns the keys of the owner as the request names it.
+func (x *exchange) ownKeys() (*keyring, error) {
+	x.owning.Lock()
+	defer x.owning.Unlock()
+	return x.readOwner()
+}
+
+func (x *exchange) readOwner() (*keyring, error) {
+	x.mu.Lock()
+	keys := x.keys
+	x.mu.Unlock()
+	if keys != nil {
+		return keys, nil
+	}
+	o, err := x.m.readOwner(x.r)
+	if err != nil {
+		return nil, err
+	}
+	return x.setOwner(o), nil
+}
+
+func (x *exchange) setOwner(o Owner) *keyring {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.keys = x.m.newKeyring(o)
+	return x.keys
+}
+
+// ensureKeys makes a session if there is none.
+func (x *exchange) ensureKeys() (*keyring, error) {
+	x.owning.Lock()
+	defer x.owning.Unlock()
+	keys, err := x.readOwner()
+	if err != nil || keys.owner.Session != "" || x.m.unbound {
+		return keys, err
+	}
+	if x.isCommitted() {
+		return nil, errors.New("pagestate: the first byte has left, so no session can be made; attach before anything is written")
+	}
+	w := cookieWriter{make(http.Header)}
+	session, err := x.m.opt.Session.Ensure(w, x.r)
+	if err != nil {
+		return nil, fmt.Errorf("pagestate: making a session: %w", err)
+	}
+	x.setCookies(w.header)
+	return x.setOwner(Owner{Session: session, User: keys.owner.User}), nil
+}
+
+// renew makes a new session and reads the user again. Instances of the former
+// owner are not sealed any more.
+func (x *exchange) renew(r *http.Request) error {
+	x.owning.Lock()
+	defer x.owning.Unlock()
+	if x.isCommitted() {
+		return errors.New("pagestate: the first byte has left, so no session can be made; renew before anything is written")
+	}
+	w := cookieWriter{make(http.Header)}
+	session, err := x.m.opt.Session.Renew(w, r)
+	if err != nil {
+		return fmt.Errorf("pagestate: renewing the session: %w", err)
+	}
+	x.setCookies(w.header)
+	owner := Owner{Session: session, User: x.m.userOf(r)}
+	x.mu.Lock()
+	defer x.unlock()
+	for _, in := range x.instances {
+		if in.keys == x.keys {
+			x.warn(in, "opened or attached before Renew, so it is not sealed; attach it again to keep it")
+		}
+	}
+	x.keys = x.m.newKeyring(owner)
+	return nil
+}
+
+// cookieWriter takes the cookies that a binding sets. They wait in the exchange
+// until the first byte leaves: http.TimeoutHandler copies the handler's own
+// header over what was set on the outer one.
+type cookieWriter struct{ header http.Header }
+
+func (w cookieWriter) Header() http.Header { return w.header }
+func (w cookieWriter) WriteHeader(int)     {}
+func (w cookieWriter) Write([]byte) (int, error) {
+	return 0, errors.New("pagestate: a binding may set cookies, and write nothing")
+}
+
+func (x *exchange) setCookies(h http.Header) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cookies = append(x.cookies, h["Set-Cookie"]...)
+}
+
+// mergeCookies puts the binding's cookies into the response. Of two of one name
+// the last one wins.
+func (x *exchange) mergeCookies(h http.Header) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, line := range x.cookies {
+		h["Set-Cookie"] = append(without(h["Set-Cookie"], line), line)
+	}
+}
+
+// without returns the lines but for those that set the same cookie as line.
+func without(lines []string, line string) []string {
+	name, _, _ := strings.Cut(line, "=")
+	return slices.DeleteFunc(lines, func(other string) bool { return strings.HasPrefix(other, name+"=") })
+}
+
+// act makes in the component that acts.
+func (x *exchange) act(in *instance) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.acting, x.arrived, x.was = in, in.token, in.envelope.data
+	x.hold(in)
+}
+
+// hold makes in known by the pointer to its state.
+func (x *exchange) hold(in *instance) {
+	if x.instances == nil {
+		x.instances = make(map[any]*instance)
+	}
+	x.instances[in.state] = in
+	if c, ok := in.state.(interface{ component() *Component }); ok {
+		*c.component() = Component{self: c.component(), exchange: x, state: in.state}
+	}
+}
+
+func (x *exchange) isCommitted() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.committed
+}
+
+// isPrivate tells whether the response may carry a token or the cookie of the
+// binding, or would have been another one with a token.
+func (x *exchange) isPrivate() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.touched || len(x.cookies) > 0
+}
+
+func (x *exchange) touch() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.touched = true
+}
+
+// instance returns what is known of the state, nil if it is neither attached
+// nor opened for the present owner.
+func (x *exchange) instance(state any) *instance {
+	if reflect.TypeOf(state) == nil || reflect.TypeOf(state).Kind() != reflect.Pointer {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	in := x.instances[state]
+	if in == nil || in.keys != x.keys {
+		return nil
+	}
+	return in
+}
+
+var errNoSession = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
+
+// existingKeys reads the owner, once per request, and derives its keys. It
+// never creates a session.
+func (x *exchange) existingKeys() (*keyring, error) {
+	keys, err := x.ownKeys()
+	if err != nil {
+		return nil, err
+	}
+	if keys.owner.Session == "" && !x.m.unbound {
+		return nil, errNoSession
+	}
+	return keys, nil
+}
+
+// commit is called before the first byte leaves. It seals what changed, and
+// returns false if that failed and the response is an error now.
+func (x *exchange) commit(status int) (proceed bool) {
+	token, err := x.seal(status)
+	h := x.w.ResponseWriter.Header()
+	x.mergeCookies(h)
+	if x.isPrivate() {
+		x.keepPrivate(h)
+	}
+	if err != nil {
+		x.logRefusal(err)
+		removeLeftovers(h)
+		if x.encoding == "" {
+			h.Del("Content-Encoding") // the handler's, of a body that does not follow
+		}
+		x.answer(x.w.ResponseWriter, x.r, err)
+		return false
+	}
+	if token != "" {
+		h.Set(stateHeader, token)
+	}
+	return true
+}
+
+// seal returns the token that goes into the response header, "" for none.
+func (x *exchange) seal(status int) (token string, err error) {
+	x.mu.Lock()
+	defer x.unlock()
+	x.committed = true
+	if status >= http.StatusInternalServerError || x.failed {
+		// The handler may still be running, in a goroutine that
+		// http.TimeoutHandler gave up on: its state is not looked at again.
+		x.failed = true
+		return "", nil
+	}
+	in := x.acting
+	if in == nil || in.keys != x.keys {
+		return "", nil
+	}
+	given := in.token
+	x.failed = true // stands if a codec panics
+	token, err = x.m.seal(in)
+	if err != nil {
+		// Whatever the cause was, to the client it is a failure of the server.
+		return "", errors.New(err.Error())
+	}
+	x.failed = false
+	if token == x.arrived {
+		return "", nil
+	}
+	older := x.given[in] && token != given
+	fits := len(token) <= x.m.opt.MaxHeaderBytes
+	if older || !bytes.Equal(in.envelope.data, x.was) { // and not only sealed again in time
+		x.warnOfHeader(in, status, older, fits)
+	}
+	if !fits {
+		return "", nil
+	}
+	return token, nil
+}
+
+// warnOfHeader logs what the response header cannot do for a change: older says
+// that the page got a token from before it, fits that the one for the header is
+// not too large.
+func (x *exchange) warnOfHeader(in *instance, status int, older, fits bool) {
+	switch {
+	case !fits && (older || !x.given[in]):
+		x.warn(in, "sealed to a token too large for the header, and not put into the page by Token or Field: what changed is lost")
+	case older:
+		x.warn(in, "changed after its token was put into the page, which is older than the header now")
+	}
+	if 300 <= status && status < 400 {
+		x.warn(in, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
+	}
+}
+
+// keepPrivate keeps caches from giving one visitor's state to another.
+func (x *exchange) keepPrivate(h http.Header) {
+	addVary(h)
+	maps.DeleteFunc(h, func(name string, values []string) bool {
+		if !isCacheControl(name) || forbidsSharing(values) {
+			return false
+		}
+		x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "pagestate: the handler's "+name+" would let caches share state; replaced by no-store")
+		return true
+	})
+	if len(h.Values("Cache-Control")) == 0 {
+		h.Set("Cache-Control", "no-store")
+	}
+}
+
+// isCacheControl tells Cache-Control and those for one kind of cache, which
+// overrule it (RFC 9213).
+func isCacheControl(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return name == "Cache-Control" || name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control")
+}
+
+func forbidsSharing(cacheControl []string) bool {
+	for directive := range strings.SplitSeq(strings.Join(cacheControl, ","), ",") {
+		switch strings.ToLower(strings.TrimSpace(directive)) {
+		case "no-store", "private":
+			return true
+		}
+	}
+	return false
+}
+
+// finish is called when the handler has returned. What is not sealed by now
+// never will be, and it is not lost in silence.
+func (x *exchange) finish() {
+	late := x.w.began
+	x.w.proceed(http.StatusOK)
+	x.mu.Lock()
+	defer x.unlock()
+	if x.failed {
+		return
+	}
+	for _, in := range x.instances {
+		if in.keys == x.keys {
+			x.warnOfLoss(in, late)
+		}
+	}
+}
+
+// warnOfLoss logs what changed in an instance after it was last sealed. Only
+// the component that acts is sealed when the first byte leaves.
+func (x *exchange) warnOfLoss(in *instance, late bool) {
+	if field := x.m.changedLeftOut(in); field != "" {
+		x.warnings = append(x.warnings, func() { x.m.warnLeftOut(x.r.Context(), in, field) })
+	}
+	if in.token == "" || in == x.acting && !late {
+		return
+	}
+	if changed, err := x.m.changed(in); changed || err != nil {
+		x.warn(in, "changed too late to be sealed: what changed is lost")
+	}
+}
+
+// fail sees to it that nothing is sealed, and answers err unless the response
+// has begun.
+func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun bool) {
+	x.refuse(err)
+	if !begun && !x.isCommitted() {
+		x.answer(w, r, err)
+	}
+}
+
+// refuse sees to it that nothing is sealed, and logs why.
+func (x *exchange) refuse(err error) {
+	x.mu.Lock()
+	x.failed, x.touched = true, true
+	logged := x.answering
+	x.mu.Unlock()
+	if !logged {
+		x.logRefusal(err)
+	}
+}
+
+// answer has an error answered that was logged.
+func (x *exchange) answer(w http.ResponseWriter, r *http.Request, err error) {
+	x.mu.Lock()
+	x.answering = true
+	x.mu.Unlock()
+	x.m.opt.ErrorHandler(w, r, err)
+}
+
+// logRefusal logs the cause of an error, with how often its code has been
+// answered since the start.
+func (x *exchange) logRefusal(err error) {
+	status, code := Status(err)
+	level := slog.LevelInfo
+	switch {
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn // also when the client went away
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	}
+	x.m.opt.Logger.LogAttrs(x.r.Context(), level, "pagestate: request refused",
+		slog.String("code", code),
+		slog.Int("status", status),
+		slog.String("cause", err.Error()),
+		slog.Uint64("count", x.m.count(code)))
+}
+
+func (m *Middleware) count(code string) uint64 {
+	i := slices.IndexFunc(answers, func(a answer) bool { return a.code == code })
+	if i < 0 {
+		i = len(answers)
+	}
+	return m.refused[i].Add(1)
+}
+
+// warn is called with mu held. What it says is logged by unlock, since a
+// logger may ask for what mu guards.
+func (x *exchange) warn(in *instance, what string) {
+	x.warnings = append(x.warnings, func() {
+		x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "pagestate: "+what, slog.String("component", in.component.name))
+	})
+}
+
+func (x *exchange) unlock() {
+	warnings := x.warnings
+	x.warnings = nil
+	x.mu.Unlock()
+	for _, warn := range warnings {
+		warn()
+	}
+}

@@ -1,0 +1,254 @@
+package pagestate
+
+// This file holds an instance: one component on one page, from its first seal
+// on, while a request works on it. It knows the steps from token to state and
+// back, and nothing of HTTP.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/pagestate/pagestate/internal/codec"
+)
+
+// instance is safe for use by one goroutine at a time.
+type instance struct {
+	component *component
+	state     any           // *T
+	value     reflect.Value // the T it points to
+	keys      *keyring
+	envelope  envelope // of token; its identity stays, its revision grows
+	token     string   // the one last opened or sealed, "" before the first
+	leftOut   leftOut
+
+	// refresh says that the token has so little of its idle life left that it
+	// is sealed again even if nothing changed.
+	refresh bool
+}
+
+// field is a saved field by its place in the component's plan.
+func (in *instance) field(i int) reflect.Value { return in.component.plan.FieldValue(in.value, i) }
+
+// newInstance starts an instance of state, which is a *T.
+func (m *Middleware) newInstance(keys *keyring, state any) (*instance, error) {
+	c, err := m.registry.component(reflect.TypeOf(state))
+	if err != nil {
+		return nil, err
+	}
+	v := reflect.ValueOf(state)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return nil, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
+	}
+	return &instance{
+		component: c,
+		state:     state,
+		value:     v.Elem(),
+		keys:      keys,
+		envelope:  envelope{component: c.name, version: c.version, instance: newInstance()},
+	}, nil
+}
+
+// checkToken refuses what cannot be a token, before anything is decoded.
+func (m *Middleware) checkToken(token string) error {
+	if len(token) > m.opt.MaxTokenBytes {
+		return fmt.Errorf("%w: a token of %d bytes, the most is %d", ErrTooLarge, len(token), m.opt.MaxTokenBytes)
+	}
+	return checkForm(token)
+}
+
+// open turns a token that checkToken let through into an instance. Until it is decrypted,
+// no code of the application runs.
+func (m *Middleware) open(ctx context.Context, keys *keyring, token string) (*instance, error) {
+	plain, err := keys.decrypt(token)
+	if err != nil {
+		return nil, err
+	}
+	e, err := parseEnvelope(token, plain)
+	if err != nil {
+		return nil, err
+	}
+	now := m.now()
+	if err := m.checkAge(e, now); err != nil {
+		return nil, err
+	}
+	c, err := m.componentOf(e)
+	if err != nil {
+		return nil, err
+	}
+	state := reflect.New(c.typ)
+	if err := c.plan.Decode(e.data, state.Elem()); err != nil {
+		return nil, decodeError(err)
+	}
+	in := &instance{
+		component: c,
+		state:     state.Interface(),
+		value:     state.Elem(),
+		keys:      keys,
+		envelope:  *e,
+		token:     token,
+		refresh:   now.Sub(e.lastSealed) > m.opt.MaxAge/2,
+	}
+	return in, m.load(ctx, in)
+}
+
+func (m *Middleware) componentOf(e *envelope) (*component, error) {
+	c := m.registry.named(e.component)
+	if c == nil {
+		return nil, fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
+	}
+	if c.version != e.version {
+		return nil, fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, e.version, c.version)
+	}
+	return c, nil
+}
+
+func decodeError(err error) error {
+	switch {
+	case errors.Is(err, codec.ErrOutdated):
+		return fmt.Errorf("%w: %w", ErrOutdated, err)
+	case errors.Is(err, codec.ErrLimit):
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+}
+
+// encode returns what seal would encrypt now, and how much of it is the head.
+func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
+	next := in.envelope
+	next.revision++
+	if next.firstSealed.IsZero() {
+		next.firstSealed = m.now()
+	}
+	plain = next.appendHead(nil)
+	head = len(plain)
+	// Three bytes of what is encrypted are four of the token.
+	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)
+	plain, err = in.component.plan.Encode(plain, in.value, in.leftOut.fields, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
+	}
+	return plain, head, nil
+}
+
+// changed tells whether the state is another than that in the token.
+func (m *Middleware) changed(in *instance) (bool, error) {
+	plain, head, err := m.encode(in)
+	return err == nil && !bytes.Equal(plain[head:], in.envelope.data), err
+}
+
+// seal returns a token of the state as it is now: the one last opened or sealed
+// if it is still good, and otherwise one of the next revision.
+func (m *Middleware) seal(in *instance) (string, error) {
+	plain, head, err := m.encode(in)
+	if err != nil {
+		return "", err
+	}
+	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.envelope.data) {
+		return in.token, nil
+	}
+	now := m.now()
+	token, err := in.keys.encrypt(plain, now)
+	if err != nil {
+		return "", err
+	}
+	if len(token) > m.opt.MaxTokenBytes {
+		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes, the most is %d; raise MaxTokenBytes, or save less", in.component.name, len(token), m.opt.MaxTokenBytes)
+	}
+	in.token = token
+	in.refresh = false
+	in.envelope.revision++
+	in.envelope.lastSealed = now
+	if in.envelope.firstSealed.IsZero() {
+		in.envelope.firstSealed = now
+	}
+	in.envelope.data = plain[head:]
+	return token, nil
+}
+
+// Seal starts an instance of state, a *T or T of a registered component, and
+// returns its first token for the owner. It never loads, so it saves every
+// field as it is.
+//
+// It is the way without a request: for WebSockets, server-sent events, jobs and
+// tests. An empty Owner.Session is an error, but for [Unbound], which ignores
+// it. Safe for concurrent use with different states.
+func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
+	if o.Session == "" && !m.unbound {
+		return "", errors.New("pagestate: Seal needs the owner's session; see Middleware.Owner")
+	}
+	in, err := m.newInstance(m.newKeyring(o), pointerTo(state))
+	if err != nil {
+		return "", err
+	}
+	return m.seal(in)
+}
+
+// pointerTo returns state if it is a pointer, and otherwise a pointer to a copy.
+func pointerTo(state any) any {
+	v := reflect.ValueOf(state)
+	if !v.IsValid() || v.Kind() == reflect.Pointer {
+		return state
+	}
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p.Interface()
+}
+
+// Open returns the state in a token of the owner, as a *T of the component it
+// holds, loaded. ctx is what Load gets.
+//
+// Its errors are those of a request: [ErrInvalid], also for an empty token or
+// an empty Owner.Session (but for [Unbound]), [ErrTooLarge], [ErrExpired],
+// [ErrOutdated], a *[StaleError], or what Load returned. Safe for concurrent
+// use.
+func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any, err error) {
+	in, err := m.openFor(ctx, o, token)
+	if err != nil {
+		return nil, err
+	}
+	return in.state, nil
+}
+
+func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*instance, error) {
+	if err := m.checkToken(token); err != nil {
+		return nil, err
+	}
+	if o.Session == "" && !m.unbound {
+		return nil, errNoSession
+	}
+	return m.open(ctx, m.newKeyring(o), token)
+}
+
+// Reseal returns a token that continues the instance in token with another
+// state of the same component. The instance, its key and the time it was first
+// sealed stay, and so its absolute age.
+//
+// It opens token again, with the errors of [Middleware.Open], to learn what
+// Load sets, and leaves those fields out. Safe for concurrent use with
+// different states.
+func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state any) (string, error) {
+	in, err := m.openFor(ctx, o, token)
+	if err != nil {
+		return "", err
+	}
+	c, err := m.registry.component(reflect.TypeOf(state))
+	if err != nil {
+		return "", err
+	}
+	if c != in.component {
+		return "", fmt.Errorf("%w: it holds a %s and not a %s", ErrInvalid, in.component.name, c.name)
+	}
+	next, err := m.newInstance(in.keys, pointerTo(state))
+	if err != nil {
+		return "", err
+	}
+	in.state, in.value, in.refresh = next.state, next.value, true
+	if field := m.changedLeftOut(in); field != "" {
+		m.warnLeftOut(ctx, in, field)
+	}
+	return m.seal(in)
+}

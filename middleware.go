@@ -1,0 +1,303 @@
+package pagestate
+
+// This file holds the options, the start-up check, and the path of one request
+// from its token to the first byte of its response. What the steps do is in
+// source.go, session.go, token.go, instance.go and load.go; what a handler calls
+// meanwhile is in context.go.
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Options configure a [Middleware]. A negative size or duration, but for
+// MaxLifetime, is a fault that [New] reports.
+type Options struct {
+	// Secrets are what keys are derived from: 1 to 8, each at least 32 bytes
+	// from crypto/rand. The first seals, all open. To rotate, list a new one
+	// second everywhere, then put it first, then drop the old one.
+	Secrets [][]byte
+
+	// Session says where the session part of a token's owner comes from. It is
+	// required; [Unbound] goes without one on purpose.
+	Session Binding
+
+	// User returns who is logged in, "" if nobody is. It is needed wherever
+	// there is login: it makes a token of one account useless in another, in
+	// the same browser too. If nil, tokens are bound to the session alone.
+	User func(*http.Request) string
+
+	// Purpose keeps two applications with one secret apart.
+	Purpose string
+
+	// MaxAge is how long a token is good after it was sealed. 0 means 24 hours.
+	// Tokens past half of it are sealed again even if nothing changed.
+	MaxAge time.Duration
+
+	// MaxLifetime is how long a token is good after the first one of its
+	// instance was sealed, however often it is sealed again. 0 means 7 days,
+	// negative means no limit.
+	MaxLifetime time.Duration
+
+	// NotBefore refuses every token whose instance was first sealed earlier.
+	// One in the future is a fault. The zero time refuses none.
+	NotBefore time.Time
+
+	// MaxTokenBytes is the size of the largest token, sealed or opened. 0
+	// means 256 KiB.
+	MaxTokenBytes int
+
+	// MaxHeaderBytes is the size of the largest token sent in the response
+	// header, since proxies cap it. A larger one is only put into the page, by
+	// [Token] and [Field]. 0 means 3 KiB.
+	MaxHeaderBytes int
+
+	// MaxTokens is how many tokens one request may carry. 0 means 32.
+	MaxTokens int
+
+	// Sources are where tokens are looked for. The first that yields one
+	// supplies all. Nil means the header Page-State, then the form field
+	// page_state.
+	Sources []Source
+
+	// IsStale tells which more errors of Load mean that what the state refers
+	// to is gone. [ErrStale] and sql.ErrNoRows always do. Nil means no more.
+	IsStale func(error) bool
+
+	// CrossOrigin checks requests that carry a token and have an unsafe method.
+	// Nil means a new one, which allows the same origin alone.
+	CrossOrigin *http.CrossOriginProtection
+
+	// ErrorHandler answers what the middleware or a handler of [Handle]
+	// refuses. Nil means [WriteError]. The cause has been logged already.
+	ErrorHandler func(http.ResponseWriter, *http.Request, error)
+
+	// Logger gets the causes of refusals and warnings of state that is lost.
+	// Nil means slog.Default(). It never gets a token, a key or a state.
+	Logger *slog.Logger
+
+	// Clock is what ages are measured with. Nil means time.Now.
+	Clock func() time.Time
+}
+
+// Middleware carries state through requests. Make one with [New]; it is safe
+// for concurrent use.
+type Middleware struct {
+	registry  *Registry
+	opt       Options
+	extracted [][]byte // of opt.Secrets, see keyring
+	unbound   bool
+	formField string // of the first FormSource, "" if there is none
+	seed      maphash.Seed
+	refused   []atomic.Uint64 // how often, by place in answers; the last for all other errors
+}
+
+// New checks the registry and the options, and reports every fault at once,
+// joined as by errors.Join. It may be called repeatedly for one registry, and
+// closes it for further types.
+func New(r *Registry, o Options) (*Middleware, error) {
+	if r == nil {
+		return nil, errors.New("pagestate: the registry is nil; use NewRegistry")
+	}
+	o.fillIn()
+	if err := errors.Join(r.close(), o.check()); err != nil {
+		return nil, err
+	}
+	m := &Middleware{
+		registry:  r,
+		opt:       o,
+		extracted: extract(o.Secrets),
+		unbound:   bindingKind(o.Session) == bindingKind(Unbound()),
+		seed:      maphash.MakeSeed(),
+		refused:   make([]atomic.Uint64, len(answers)+1),
+	}
+	for _, s := range o.Sources {
+		if form, ok := s.(formSource); ok && m.formField == "" {
+			m.formField = form.field
+		}
+	}
+	return m, nil
+}
+
+// fillIn replaces what is not set by what its comment says.
+func (o *Options) fillIn() {
+	orDefault(&o.MaxAge, 24*time.Hour)
+	orDefault(&o.MaxLifetime, 7*24*time.Hour)
+	orDefault(&o.MaxTokenBytes, 256<<10)
+	orDefault(&o.MaxHeaderBytes, 3<<10)
+	orDefault(&o.MaxTokens, 32)
+	if o.Sources == nil {
+		o.Sources = []Source{HeaderSource(stateHeader), FormSource("page_state")}
+	}
+	if o.CrossOrigin == nil {
+		o.CrossOrigin = http.NewCrossOriginProtection()
+	}
+	if o.ErrorHandler == nil {
+		o.ErrorHandler = WriteError
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (o *Options) check() error {
+	var errs []error
+	fault := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("pagestate: Options."+format, args...))
+	}
+	if n := len(o.Secrets); n < 1 || n > maxSecrets {
+		fault("Secrets: there are %d; give 1 to %d", n, maxSecrets)
+	}
+	for i, secret := range o.Secrets {
+		if err := checkSecret(secret); err != nil {
+			fault("Secrets[%d] %w", i, err)
+		}
+	}
+	if err := validateBinding(o.Session); err != nil {
+		errs = append(errs, err)
+	}
+	if o.MaxAge < 0 {
+		fault("MaxAge is negative; 0 means 24 hours")
+	}
+	if o.NotBefore.After(o.Clock()) {
+		fault("NotBefore is in the future, and would refuse every token")
+	}
+	for name, size := range map[string]int{"MaxTokenBytes": o.MaxTokenBytes, "MaxHeaderBytes": o.MaxHeaderBytes, "MaxTokens": o.MaxTokens} {
+		if size < 0 {
+			fault("%s is negative; 0 means its default", name)
+		}
+	}
+	if slices.Contains(o.Sources, nil) {
+		fault("Sources has a nil source")
+	}
+	return errors.Join(errs...)
+}
+
+const stateHeader = "Page-State"
+
+// Handler wraps next, and every handler behind it, so that [From], [Attach],
+// [Token] and [Handle] work there. A request that carries no token passes
+// through as it is. One whose token is refused is answered by
+// Options.ErrorHandler, and next does not run.
+//
+// Mount it inside the authentication middleware, so that Options.User and Load
+// see who it is. Wrapping twice with one Middleware does nothing the second
+// time; of two different ones, the inner hides the outer.
+func (m *Middleware) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.exchangeOf(r) != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		x := m.newExchange(w, r)
+		// Without these, uploaded files would stay on disk, and loggers
+		// outside would not see the route.
+		defer func() { r.MultipartForm, r.Pattern = x.r.MultipartForm, x.r.Pattern }()
+
+		if err := x.resume(); err != nil {
+			x.fail(x.w, x.r, err, false)
+		} else {
+			next.ServeHTTP(x.w, x.r)
+		}
+		x.finish()
+	})
+}
+
+// exchangeOf returns the exchange of m that r belongs to, or nil.
+func (m *Middleware) exchangeOf(r *http.Request) *exchange {
+	x, _ := exchangeOf(r.Context())
+	for x != nil && x.m != m {
+		x = x.outer
+	}
+	return x
+}
+
+// resume finds the token of the component that acts and makes a state of it.
+// The order of its steps is what keeps the application's code away from what
+// has not been authenticated.
+func (x *exchange) resume() error {
+	tokens, err := x.findTokens()
+	if err != nil || len(tokens) == 0 {
+		return err
+	}
+	x.touched = true
+	if err := x.m.opt.CrossOrigin.Check(x.r); err != nil {
+		return fmt.Errorf("%w: %w", ErrCrossOrigin, err)
+	}
+	if len(tokens) > x.m.opt.MaxTokens {
+		return fmt.Errorf("%w: %d tokens, the most is %d", ErrTooLarge, len(tokens), x.m.opt.MaxTokens)
+	}
+	if err := x.m.checkToken(tokens[0]); err != nil {
+		return err
+	}
+	keys, err := x.existingKeys()
+	if err != nil {
+		return err
+	}
+	in, err := x.m.open(x.r.Context(), keys, tokens[0])
+	if err != nil {
+		return err
+	}
+	x.act(in)
+	return nil
+}
+
+// lookedAt is how much of a body is looked at for tokens, beyond the size of
+// one: the fields that come before it in a form.
+const lookedAt = 1 << 20
+
+// findTokens returns what the first source that has any yields.
+func (x *exchange) findTokens() ([]string, error) {
+	for _, source := range x.m.opt.Sources {
+		tokens, err := source.Tokens(x.r, int64(x.m.opt.MaxTokenBytes+lookedAt))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		if len(tokens) > 0 {
+			return tokens, nil
+		}
+	}
+	return nil, nil
+}
+
+// Handle makes a handler of one that works on the state of a component: the one
+// in the request's token, which must hold exactly a T.
+//
+// If h returns an error, its changes are not sealed, and Options.ErrorHandler
+// answers it; if bytes were written already, the error is only logged. Of the
+// errors that h returns only [ErrStale] means that the component is gone.
+func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x, err := exchangeOf(r.Context())
+		if err != nil {
+			WriteError(w, r, err)
+			return
+		}
+		// Between this writer and the middleware's there may be one that holds
+		// bytes back, so only this one knows whether h wrote any.
+		tracked := &writer{ResponseWriter: w, begin: func(int) bool { return true }}
+		state, err := From[T](r.Context())
+		if err == nil {
+			err = h(tracked, r, state)
+		}
+		if err != nil {
+			x.fail(w, r, err, tracked.began)
+		}
+	})
+}

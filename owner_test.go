@@ -1,0 +1,163 @@
+package pagestate_test
+
+// Whose token it is, over a whole visit: the session that a page makes, login
+// and logout with Renew, on every binding. The bindings alone are in
+// session_test.go.
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/pagestate/pagestate"
+)
+
+// bindings are real ones, for plain HTTP.
+func bindings(t *testing.T) map[string]pagestate.Binding {
+	cookies := sessions.NewCookieStore(newSecret())
+	cookies.Options.Secure = false
+	return map[string]pagestate.Binding{
+		"Cookie":          pagestate.Cookie(http.Cookie{Name: "binding"}),
+		"CookieStore":     pagestate.Session(cookies, "binding"),
+		"FilesystemStore": pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), newSecret()), "binding"),
+	}
+}
+
+// newLoginApp is a counter app where a cookie of its own says who is logged in.
+func newLoginApp(t *testing.T, binding pagestate.Binding) *app {
+	a := newCounterApp(t, pagestate.Options{Session: binding, User: func(r *http.Request) string {
+		if c, err := r.Cookie("user"); err == nil {
+			return c.Value
+		}
+		return ""
+	}})
+	a.mux.HandleFunc("POST /login/{user}", func(w http.ResponseWriter, r *http.Request) {
+		cookie := &http.Cookie{Name: "user", Value: r.PathValue("user"), Path: "/"}
+		http.SetCookie(w, cookie)
+		r.Header.Del("Cookie")
+		r.AddCookie(cookie)
+		if err := a.mw.Renew(w, r); err != nil {
+			t.Error(err)
+		}
+		owner, err := a.mw.Owner(r)
+		if err != nil || owner.Session == "" {
+			t.Error(owner, err)
+		}
+		want(t, "user after Renew", owner.User, r.PathValue("user"))
+		c := &counter{Count: 100}
+		if err := pagestate.Attach(r.Context(), c); err != nil {
+			t.Error(err)
+		}
+		showCounter(w, c)
+	})
+	return a
+}
+
+func TestLoginAndLogout(t *testing.T) {
+	for name, binding := range bindings(t) {
+		t.Run(name, func(t *testing.T) {
+			b := newLoginApp(t, binding).browser()
+			anonymous := b.get("/").field()
+			want(t, "before login", b.post("/increment", anonymous).StatusCode, 200)
+
+			page := b.send(b.request("POST", "/login/ada", nil))
+			want(t, "what was attached after Renew", b.post("/increment", page.field()).Body[:9], "count=101")
+			want(t, "an anonymous token after login", b.post("/increment", anonymous).StatusCode, 400)
+			adas := b.get("/").field()
+			want(t, "ada's", b.post("/increment", adas).StatusCode, 200)
+
+			b.send(b.request("POST", "/login/bob", nil))
+			want(t, "ada's token for bob", b.post("/increment", adas).StatusCode, 400)
+			b.send(b.request("POST", "/login/ada", nil))
+			want(t, "ada's token from before", b.post("/increment", adas).StatusCode, 400)
+		})
+	}
+}
+
+func TestRenewDropsWhatWasOpened(t *testing.T) {
+	for name, binding := range bindings(t) {
+		t.Run(name, func(t *testing.T) {
+			a := newLoginApp(t, binding)
+			a.mux.Handle("POST /renew", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+				c.Count = 7
+				if err := a.mw.Renew(w, r); err != nil {
+					return err
+				}
+				_, err := pagestate.Token(r.Context(), c)
+				want(t, "its token is refused", err != nil && strings.Contains(err.Error(), "again after Renew"), true)
+				if r.URL.Query().Get("again") != "" {
+					err := pagestate.Attach(r.Context(), c)
+					want(t, "attached again", err, nil)
+				}
+				showCounter(w, c)
+				return nil
+			}))
+			b := a.browser()
+			token := b.get("/").field()
+			res := b.post("/renew", token)
+			want(t, "header", res.token(), "")
+			want(t, "warnings", strings.Count(a.log.String(), "before Renew"), 1)
+			want(t, "one cookie", len(res.Header.Values("Set-Cookie")), 1)
+			want(t, "the old token", b.post("/renew", token).StatusCode, 400)
+
+			res = b.post("/renew?again=1", b.get("/").field())
+			want(t, "attached again", b.call("GET", "/show", res.field()).Body, "count=7")
+		})
+	}
+}
+
+func TestRenewAfterTheFirstByte(t *testing.T) {
+	a := newLoginApp(t, pagestate.Cookie(http.Cookie{Name: "binding"}))
+	a.browser().serve("POST", "/late", "", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "x")
+		err := a.mw.Renew(w, r)
+		want(t, "refused", err != nil && strings.Contains(err.Error(), "renew before anything is written"), true)
+	})
+}
+
+func TestOutsideTheMiddleware(t *testing.T) {
+	mw := newMiddleware(t, nil)
+	outside := newApp(t, pagestate.NewRegistry(), pagestate.Options{})
+	b := outside.browser()
+	b.serve("GET", "/owner", "", func(w http.ResponseWriter, r *http.Request) {
+		owner, err := mw.Owner(r)
+		want(t, "error", err, nil)
+		want(t, "owner", owner, pagestate.Owner{})
+	})
+	res := b.serve("POST", "/renew", "", func(w http.ResponseWriter, r *http.Request) {
+		if err := mw.Renew(w, r); err != nil {
+			t.Error(err)
+		}
+	})
+	want(t, "cookies", len(res.Cookies()), 1)
+	b.serve("GET", "/again", "", func(w http.ResponseWriter, r *http.Request) {
+		owner, err := mw.Owner(r)
+		want(t, "error", err, nil)
+		want(t, "session", owner.Session, res.Cookies()[0].Value)
+	})
+}
+
+// brokenBinding is one whose store does not answer.
+type brokenBinding struct{ pagestate.Binding }
+
+var errStore = errors.New("the store does not answer")
+
+func (brokenBinding) Existing(*http.Request) (string, error) { return "", errStore }
+
+func TestBrokenStore(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{Session: brokenBinding{pagestate.Unbound()}})
+	token := mustSeal(t, newMiddleware(t, nil), ada, &counter{})
+	b := a.browser()
+	want(t, "a request without a token", b.get("/nothing").StatusCode, 404)
+	want(t, "a token", b.call("POST", "/increment", token).StatusCode, 500)
+	b.serve("GET", "/owner", "", func(w http.ResponseWriter, r *http.Request) {
+		_, err := a.mw.Owner(r)
+		want(t, "Owner", errors.Is(err, errStore), true)
+		err = pagestate.Attach(r.Context(), &counter{})
+		want(t, "Attach", errors.Is(err, errStore), true)
+	})
+}

@@ -1,0 +1,213 @@
+package pagestate
+
+// This file holds what an application registers before the first New: its
+// components and the codecs for types it does not own. Whether these types can
+// be saved is checked in internal/codec; what a state is when it is resumed is
+// in load.go.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/pagestate/pagestate/internal/codec"
+)
+
+// A Registry holds the types that a token may hold. Nothing else can come out
+// of one, whoever sealed it.
+//
+// Register everything while the program starts. A mistake is recorded, and the
+// first [New] reports all of them at once: a name used twice, one type under
+// two names, an empty name, a pointer or interface type, and every field of
+// every type that cannot be saved, with the path to it. Registering after the
+// first New panics.
+//
+// Registering is safe for concurrent use, but its order decides nothing except
+// the order of the faults.
+type Registry struct {
+	mu         sync.Mutex
+	closed     bool
+	types      *codec.Types
+	components map[reflect.Type]*component
+	names      map[string]reflect.Type
+	registered map[reflect.Type]string
+	faults     []error
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{
+		types:      codec.NewTypes(reflect.TypeFor[Component]()),
+		components: make(map[reflect.Type]*component),
+		names:      make(map[string]reflect.Type),
+		registered: make(map[reflect.Type]string),
+	}
+}
+
+// component is a registered type whose values can be sealed.
+type component struct {
+	name    string
+	typ     reflect.Type
+	version int
+	plan    *codec.Plan // set by the first New
+	load    func(ctx context.Context, state any) error
+}
+
+// A ComponentOption is given to [Register].
+type ComponentOption func(*component) error
+
+// Schema sets the version of a component, which is 0 without it. A token that
+// holds the component in another version is refused with [ErrOutdated].
+//
+// Fields may come and go without a new version: one that the token lacks is
+// zero, one that the type lacks is dropped, and one of another kind makes the
+// token outdated by itself. Raise the version where the meaning of a field
+// changed but its type did not, or where the zero value of a new field permits
+// more than its absence did.
+func Schema(version int) ComponentOption {
+	return func(c *component) error {
+		if version < 0 {
+			return fmt.Errorf("the schema version %d is negative", version)
+		}
+		c.version = version
+		return nil
+	}
+}
+
+// Register lets T be sealed under a name, by itself and inside other states.
+// The name is part of every token: to rename a component is to end its tokens.
+//
+// If *T is a [Loader], Load runs whenever a T is attached or resumed.
+//
+// All exported fields are saved, under their Go names. A tag says otherwise:
+//
+//	Title string   `state:"title"`         // another saved name, kept through a renaming
+//	Owner *User    `state:"-"`             // not saved, of any type
+//	Role  string   `state:",keep"`         // saved even if Load sets it
+func Register[T any](r *Registry, name string, opts ...ComponentOption) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := &component{name: name, typ: reflect.TypeFor[T]()}
+	if !r.claim(c.typ, name) {
+		return
+	}
+	if reflect.PointerTo(c.typ).Implements(reflect.TypeFor[Loader]()) {
+		c.load = func(ctx context.Context, state any) error { return state.(Loader).Load(ctx) }
+	}
+	for _, opt := range opts {
+		if err := opt(c); err != nil {
+			r.fault("%s: %w", c.typ, err)
+		}
+	}
+	r.components[c.typ] = c
+	r.types.Add(name, c.typ, c.version)
+}
+
+// A Codec saves a type that has no form by its structure, or whose form is not
+// its own business. See [RegisterCodec].
+type Codec[T any] struct {
+	// Encode returns what is saved of a value. Equal values must give equal
+	// bytes. It must accept the zero value of T.
+	Encode func(T) ([]byte, error)
+	// Decode is given what Encode returned, or whatever somebody with a stolen
+	// secret made up: it must return an error for what it does not know, and
+	// neither panic nor spend more memory or time than the bytes are worth. It
+	// may keep the bytes.
+	Decode func([]byte) (T, error)
+}
+
+// RegisterCodec lets T be saved wherever it stands in a state: as a field, an
+// element, a map key or value, behind a pointer or in an interface. It is for
+// types of other packages with unexported fields:
+//
+//	pagestate.RegisterCodec(r, "decimal", pagestate.Codec[decimal.Decimal]{
+//		Encode: func(d decimal.Decimal) ([]byte, error) { return []byte(d.String()), nil },
+//		Decode: func(b []byte) (decimal.Decimal, error) { return decimal.NewFromString(string(b)) },
+//	})
+//
+// A T that Decode refuses makes the token invalid. The text of what Encode and
+// Decode return as an error is not logged, since it may hold the value; errors.As
+// finds the error.
+func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	typ := reflect.TypeFor[T]()
+	if !r.claim(typ, name) {
+		return
+	}
+	if c.Encode == nil || c.Decode == nil {
+		r.fault("%s: codec %q needs both Encode and Decode", typ, name)
+	}
+	r.types.AddCustom(name, typ, codec.Custom{
+		Encode: func(v reflect.Value) ([]byte, error) { return c.Encode(v.Interface().(T)) },
+		Decode: func(b []byte, v reflect.Value) error {
+			value, err := c.Decode(b)
+			if err == nil {
+				v.Set(reflect.ValueOf(&value).Elem())
+			}
+			return err
+		},
+	})
+}
+
+// claim takes a name for a type, or records why it cannot.
+func (r *Registry) claim(typ reflect.Type, name string) bool {
+	if r.closed {
+		panic(fmt.Sprintf("pagestate: %s is registered after the first New", typ))
+	}
+	before := len(r.faults)
+	if name == "" {
+		r.fault("%s: its name is empty", typ)
+	}
+	if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Interface {
+		r.fault("%s: a pointer or interface type cannot be registered; register the type behind it", typ)
+	}
+	if other, ok := r.names[name]; ok {
+		r.fault("%s: its name %q is taken by %s", typ, name, other)
+	}
+	if other, ok := r.registered[typ]; ok {
+		r.fault("%s: is registered as %q already, and as %q", typ, other, name)
+	}
+	if len(r.faults) > before {
+		return false
+	}
+	r.names[name] = typ
+	r.registered[typ] = name
+	return true
+}
+
+func (r *Registry) fault(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Errorf("pagestate: "+format, args...))
+}
+
+// close ends registration and compiles the types. It returns every fault.
+func (r *Registry) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.closed = true
+		for _, fault := range r.types.Compile() {
+			r.fault("%w", fault)
+		}
+		for _, c := range r.components {
+			c.plan = r.types.Type(c.typ)
+		}
+	}
+	return errors.Join(r.faults...)
+}
+
+// component returns the component of a state's type, which is T or *T.
+func (r *Registry) component(typ reflect.Type) (*component, error) {
+	if typ != nil && typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	if c := r.components[typ]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("pagestate: %v is not a registered component; call Register for it before New", typ)
+}
+
+// named returns the component registered under a name, or nil.
+func (r *Registry) named(name string) *component { return r.components[r.names[name]] }

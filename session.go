@@ -1,0 +1,472 @@
+package pagestate
+
+// This file holds whose token it is: the Owner, and the bindings that supply the session part of it, on
+// gorilla/sessions, on a cookie of their own, or on anything else. It does not hold what an owner does
+// to a key (token.go), when a request asks its binding (middleware.go), or the user part, which is
+// Options.User.
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/gorilla/sessions"
+)
+
+// Owner is whose token it is: a browser session, and who is logged in there. A token opens for the
+// owner it was sealed for and for no other.
+//
+// Handlers seldom need it: the middleware works it out from the request. It is for what seals and opens
+// without one, such as a WebSocket: get it with [Middleware.Owner] while there is a request, and keep it.
+//
+// Session is what the [Binding] gave, and is empty if there is no session yet. User is what Options.User
+// gave, and is empty for an anonymous visitor and where that function is not set. Treat Session as a
+// credential: do not log it.
+type Owner struct{ Session, User string }
+
+// Owner returns the owner of the request. It creates nothing: a visitor without a session has an empty
+// Owner.Session, until a state is attached. Within [Middleware.Handler] the owner is read once per
+// request, and changes with Attach and Renew.
+//
+// Its error is that of the session's store.
+func (m *Middleware) Owner(r *http.Request) (Owner, error) {
+	x := m.exchangeOf(r)
+	if x == nil {
+		return m.readOwner(r)
+	}
+	keys, err := x.ownKeys()
+	if err != nil {
+		return Owner{}, err
+	}
+	return keys.owner, nil
+}
+
+func (m *Middleware) readOwner(r *http.Request) (Owner, error) {
+	session, err := m.opt.Session.Existing(r)
+	if err != nil {
+		return Owner{}, fmt.Errorf("pagestate: reading the session: %w", err)
+	}
+	return Owner{Session: session, User: m.userOf(r)}, nil
+}
+
+func (m *Middleware) userOf(r *http.Request) string {
+	if m.opt.User == nil {
+		return ""
+	}
+	return m.opt.User(r)
+}
+
+// Renew gives the visitor a new session, and so ends the tokens made before: call it at login and at
+// logout, before anything is written. It reads Options.User again, from r, so r must know by then who is
+// logged in.
+//
+// What the request has opened or attached before is not sealed any more, which is logged as a warning.
+// What it attaches afterwards belongs to the new owner.
+//
+// Its error is that of the session's store.
+func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
+	if x := m.exchangeOf(r); x != nil {
+		return x.renew(r)
+	}
+	if _, err := m.opt.Session.Renew(w, r); err != nil {
+		return fmt.Errorf("pagestate: renewing the session: %w", err)
+	}
+	return nil
+}
+
+// Binding says which browser session a request belongs to. Tokens sealed in one session do not open in
+// another, so a token that leaks into a log or another browser is of no use there.
+//
+// [Session], [Cookie] and [SessionFunc] are bindings, and so is [Unbound], which gives that protection
+// up. Another implementation must be safe for concurrent use by several requests; the calls for one
+// request do not overlap. It need not see, later in a request, what it set on that request's response:
+// the middleware remembers the last id it was given.
+//
+// An error means that nothing is known, as when a store does not answer. It is never "there is no
+// session": that is an empty id from Existing.
+type Binding interface {
+	// Existing returns the id of the session that r came with, or "" if there is none. It creates,
+	// saves and sets nothing.
+	Existing(r *http.Request) (id string, err error)
+
+	// Ensure returns what Existing does, or starts a session if there is none. It may set a cookie on
+	// w, and so must run before the first byte of the body.
+	Ensure(w http.ResponseWriter, r *http.Request) (id string, err error)
+
+	// Renew returns an id that was never used before, and lets it take the place of the old one. It is
+	// for login and logout. Like Ensure it may set a cookie on w.
+	Renew(w http.ResponseWriter, r *http.Request) (id string, err error)
+}
+
+// Session keeps a random value in a session of its own in store, called name. Use it where the
+// application has a gorilla/sessions store already. Do not give it the name of the login session: this
+// one is replaced by Renew, and is saved by rules of its own.
+//
+// The session's cookie is HttpOnly and SameSite=Lax, whatever the store says; path, domain, age and
+// Secure are the store's. Set Secure there in production; a [sessions.CookieStore] sets it from the
+// start, and its cookie then does not arrive over plain HTTP. The age counts from when the session was
+// started or renewed, not from its last use, so let it be longer than Options.MaxLifetime.
+//
+// A cookie that the store cannot decode (tampered with, under another key, too old), or whose record is
+// gone, is no session: the next Ensure replaces it. "Gone" is fs.ErrNotExist or sql.ErrNoRows. Every
+// other error of the store is returned.
+//
+// Renew deletes the record of the old session from the store, so a copy of the old cookie is worth
+// nothing from then on. A CookieStore has no records, and cannot do that: Renew replaces the cookie in
+// this browser, but nothing on the server ends a cookie that was copied before logout. Whoever holds the
+// copy can use the tokens sealed for it until they, or the cookie, expire. Where that matters use a
+// store that keeps its sessions on the server, and set Options.User.
+//
+// Handlers that open the session of that name in the same store share it with the middleware, within
+// one request too. It is as safe for concurrent use as the store is.
+//
+// A nil store and a name that cannot be a cookie's are faults that New reports. So is a
+// [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what it is told to save.
+func Session(store sessions.Store, name string) Binding {
+	return &sessionBinding{store: store, name: name}
+}
+
+// Cookie keeps a random value in a cookie of its own, with no store behind it. It is the cheapest
+// binding, and the one to take if there is no session library.
+//
+// The cookie is not signed, on purpose: its value only selects a key, and that key cannot be made
+// without the secret, so nobody gains anything by making a value up. What can hurt is another site of
+// the same domain that plants a value it knows. The prefix __Host- rules that out:
+//
+//	pagestate.Cookie(http.Cookie{Name: "__Host-page", Path: "/", Secure: true})
+//
+// Name is needed. Path, Domain, Secure, MaxAge and Partitioned are as given; an empty Path is "/", and
+// a MaxAge of 0 lets the cookie end with the browser session. The age counts from when the cookie was
+// set, not from its last use, so let it be longer than Options.MaxLifetime. HttpOnly is always on and
+// SameSite always Lax. Value, Expires and the rest are ignored.
+//
+// As with a CookieStore nothing on the server ends a cookie: Renew replaces it in this browser, and a
+// copy made before lives on.
+//
+// A name, path or domain that a cookie cannot have, a negative MaxAge, and a prefix __Host- or __Secure-
+// without what browsers demand for it, are faults that New reports. It is safe for concurrent use.
+func Cookie(c http.Cookie) Binding {
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	return &cookieBinding{http.Cookie{
+		Name:        c.Name,
+		Path:        c.Path,
+		Domain:      c.Domain,
+		MaxAge:      c.MaxAge,
+		Secure:      c.Secure,
+		Partitioned: c.Partitioned,
+		HttpOnly:    true,
+		SameSite:    http.SameSiteLaxMode,
+	}}
+}
+
+// SessionFunc leaves the session to another library: id returns something that names the session of a
+// request, and "" if there is none. It must not start one. It must be safe for concurrent use.
+//
+// The id must stay the same for as long as the session does, be another one in every session, and be
+// known by the time it is asked for. The session token of alexedwards/scs is not, since it is "" until
+// the session is committed. Keep a random value under a key of the session and return that:
+//
+//	pagestate.SessionFunc(func(r *http.Request) string {
+//		return sessionManager.GetString(r.Context(), "pagestate")
+//	})
+//
+// Such a value is put there when the session starts, and replaced at login and logout, with
+//
+//	sessionManager.Put(ctx, "pagestate", rand.Text())
+//
+// Ensure and Renew start and renew nothing: they call id again. The application starts its session
+// before it shows the first component, and renews it, with this value, before it calls
+// [Middleware.Renew]. If id still gives "" then, that is an error. A nil id is a fault that New reports.
+func SessionFunc(id func(*http.Request) string) Binding {
+	return funcBinding(id)
+}
+
+// Unbound binds tokens to no session. Whoever gets hold of a token can use it in any browser until it
+// expires, unless Options.User tells them apart. Use it where there can be no cookie, or where a state
+// is nobody's secret and does nobody harm.
+//
+// Its Existing, Ensure and Renew give "" and no error, and its Renew ends nothing.
+func Unbound() Binding { return unboundBinding{} }
+
+// bindingKind is part of the key (docs/token.md), so that an id that an application chooses never
+// stands for one that this package made.
+func bindingKind(b Binding) byte {
+	switch b.(type) {
+	case unboundBinding:
+		return 0
+	case funcBinding:
+		return 2
+	default:
+		return 1
+	}
+}
+
+// validateBinding returns what New has to say against b.
+func validateBinding(b Binding) error {
+	switch b := b.(type) {
+	case nil:
+		return errors.New("pagestate: Options.Session is nil; set it to Session, Cookie or SessionFunc, or to Unbound() to do without on purpose")
+	case *sessionBinding:
+		return b.validate()
+	case *cookieBinding:
+		return b.validate()
+	case funcBinding:
+		if b == nil {
+			return errors.New("pagestate: SessionFunc: the function is nil; pass one that returns the id of the request's session")
+		}
+	}
+	return nil
+}
+
+// prepareSession makes room for the sessions of one request in the context of r, and decodes none.
+// gorilla does so at the first Get, by overwriting *r; done here, on a copy of the caller's request that
+// has not been handed on, it changes nothing that somebody else can see.
+func prepareSession(b Binding, r *http.Request) {
+	if _, ok := b.(*sessionBinding); ok {
+		sessions.GetRegistry(r)
+	}
+}
+
+// sessionBinding is a session of a gorilla store.
+type sessionBinding struct {
+	store sessions.Store
+	name  string
+}
+
+// sessionKey is the key of the value in the session.
+const sessionKey = "pagestate"
+
+func (b *sessionBinding) Existing(r *http.Request) (string, error) {
+	s, readable, err := b.open(r)
+	if err != nil || !readable {
+		return "", err
+	}
+	if id, _ := s.Values[sessionKey].(string); isSessionID(id) {
+		return id, nil
+	}
+	return "", nil
+}
+
+func (b *sessionBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, error) {
+	id, err := b.Existing(r)
+	if err != nil || id != "" {
+		return id, err
+	}
+	return b.Renew(w, r)
+}
+
+func (b *sessionBinding) Renew(w http.ResponseWriter, r *http.Request) (string, error) {
+	s, readable, err := b.open(r)
+	if err != nil {
+		return "", err
+	}
+	if readable {
+		if err := b.deleteRecord(r, s); err != nil {
+			return "", err
+		}
+	}
+	id := newSessionID()
+	if s.Values == nil {
+		s.Values = make(map[any]any)
+	}
+	s.Values[sessionKey] = id
+	// A record of its own: kept under the old session's id, the new value would be there for whoever
+	// holds the old cookie.
+	s.ID, s.IsNew = "", true
+	if err := b.store.Save(r, w, s); err != nil {
+		delete(s.Values, sessionKey) // else the next Ensure of this request would take it for saved
+		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, err)
+	}
+	// The handler may save the session again, and stores that tell insert from update go by this.
+	s.IsNew = false
+	return id, nil
+}
+
+// open gets the session through gorilla's registry, so that it is the one the handler sees. It is
+// readable unless the request came with one that is no session; what it holds then means nothing.
+func (b *sessionBinding) open(r *http.Request) (s *sessions.Session, readable bool, err error) {
+	s, err = b.store.Get(r, b.name)
+	readable = err == nil
+	if isNoSession(err) {
+		err = nil
+		if s == nil {
+			s, err = b.store.New(withoutCookies(r), b.name)
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("pagestate: reading session %q: %w", b.name, err)
+	}
+	if s == nil {
+		return nil, false, fmt.Errorf("pagestate: reading session %q: the store returned none; its New must always return a session", b.name)
+	}
+	// Here and not in Renew alone: the handler may save a session that was only read.
+	s.Options = bindingOptions(s.Options)
+	return s, readable, nil
+}
+
+// deleteRecord ends the session on the server, if that is where the store keeps it.
+func (b *sessionBinding) deleteRecord(r *http.Request, s *sessions.Session) error {
+	if s.ID == "" || s.IsNew {
+		return nil
+	}
+	old := *s
+	// Some stores do not delete at a negative MaxAge. They save, and so there must be nothing to save.
+	old.Values = make(map[any]any)
+	options := *s.Options
+	options.MaxAge = -1
+	old.Options = &options
+	if err := b.store.Save(r, noResponse{}, &old); err != nil {
+		return fmt.Errorf("pagestate: deleting the old session %q: %w", b.name, err)
+	}
+	return nil
+}
+
+func (b *sessionBinding) validate() error {
+	if v := reflect.ValueOf(b.store); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("pagestate: Session: the store is nil; make it before the middleware")
+	}
+	if f, ok := b.store.(*sessions.FilesystemStore); ok && f.Options != nil && f.Options.MaxAge <= 0 {
+		return fmt.Errorf("pagestate: Session: a FilesystemStore with a MaxAge of %d deletes what it saves; give it one above 0", f.Options.MaxAge)
+	}
+	if (&http.Cookie{Name: b.name}).Valid() != nil {
+		return fmt.Errorf("pagestate: Session: a cookie cannot be called %q, and the session's has its name; use letters, digits, - and _", b.name)
+	}
+	return nil
+}
+
+// isNoSession tells a cookie or record that is of no use from a store that failed. The methods are those
+// of securecookie.Error.
+func isNoSession(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, sql.ErrNoRows) {
+		return true
+	}
+	var e interface {
+		IsDecode() bool
+		IsUsage() bool
+		IsInternal() bool
+	}
+	if !errors.As(err, &e) {
+		return false
+	}
+	// A value over the length limit is refused with an error that is of no kind at all.
+	return e.IsDecode() || !e.IsUsage() && !e.IsInternal()
+}
+
+// bindingOptions returns a copy of o: a store may give all its sessions the same one.
+func bindingOptions(o *sessions.Options) *sessions.Options {
+	options := sessions.Options{Path: "/"}
+	if o != nil {
+		options = *o
+	}
+	options.HttpOnly = true
+	options.SameSite = http.SameSiteLaxMode
+	return &options
+}
+
+// withoutCookies returns a request for which every store makes a new session.
+func withoutCookies(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
+	r.Header.Del("Cookie")
+	return r
+}
+
+// noResponse keeps the cookie with which a store says that a session is gone from the browser, which is
+// about to get another.
+type noResponse struct{}
+
+func (noResponse) Header() http.Header         { return http.Header{} }
+func (noResponse) Write(p []byte) (int, error) { return len(p), nil }
+func (noResponse) WriteHeader(int)             {}
+
+// cookieBinding is a cookie without a store; the cookie is what to set but for its value.
+type cookieBinding struct{ cookie http.Cookie }
+
+func (b *cookieBinding) Existing(r *http.Request) (string, error) {
+	for _, c := range r.CookiesNamed(b.cookie.Name) {
+		if isSessionID(c.Value) {
+			return c.Value, nil
+		}
+	}
+	return "", nil
+}
+
+func (b *cookieBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, error) {
+	if id, err := b.Existing(r); err != nil || id != "" {
+		return id, err
+	}
+	return b.Renew(w, r)
+}
+
+func (b *cookieBinding) Renew(w http.ResponseWriter, _ *http.Request) (string, error) {
+	c := b.cookie
+	c.Value = newSessionID()
+	http.SetCookie(w, &c)
+	return c.Value, nil
+}
+
+func (b *cookieBinding) validate() error {
+	c := &b.cookie
+	if err := c.Valid(); err != nil {
+		return fmt.Errorf("pagestate: Cookie %q: %w; correct what was passed", c.Name, err)
+	}
+	if c.MaxAge < 0 {
+		return fmt.Errorf("pagestate: Cookie %q: a negative MaxAge deletes it; use 0 for a browser session", c.Name)
+	}
+	name := strings.ToLower(c.Name) // as browsers compare it
+	if strings.HasPrefix(name, "__host-") && (!c.Secure || c.Path != "/" || c.Domain != "") {
+		return fmt.Errorf("pagestate: Cookie %q: browsers refuse this name; set Secure, the Path / and no Domain", c.Name)
+	}
+	if strings.HasPrefix(name, "__secure-") && !c.Secure {
+		return fmt.Errorf("pagestate: Cookie %q: browsers refuse this name; set Secure", c.Name)
+	}
+	return nil
+}
+
+// funcBinding is the session of another library.
+type funcBinding func(*http.Request) string
+
+func (id funcBinding) Existing(r *http.Request) (string, error) { return id(r), nil }
+
+func (id funcBinding) Ensure(_ http.ResponseWriter, r *http.Request) (string, error) {
+	return id.required(r)
+}
+
+func (id funcBinding) Renew(_ http.ResponseWriter, r *http.Request) (string, error) {
+	return id.required(r)
+}
+
+func (id funcBinding) required(r *http.Request) (string, error) {
+	if s := id(r); s != "" {
+		return s, nil
+	}
+	return "", errors.New("pagestate: the function of SessionFunc gave no session; start one before the first component is shown, and return a value kept under a key of it if its token is not known yet")
+}
+
+// unboundBinding is no session at all.
+type unboundBinding struct{}
+
+func (unboundBinding) Existing(*http.Request) (string, error)                    { return "", nil }
+func (unboundBinding) Ensure(http.ResponseWriter, *http.Request) (string, error) { return "", nil }
+func (unboundBinding) Renew(http.ResponseWriter, *http.Request) (string, error)  { return "", nil }
+
+const (
+	sessionIDLength   = 26 // 130 bits
+	sessionIDAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+)
+
+// newSessionID is cut to length, since a later Go may make rand.Text longer, and isSessionID would know
+// none of its values.
+func newSessionID() string { return rand.Text()[:sessionIDLength] }
+
+// isSessionID keeps what others put into a cookie or a session out of the key.
+func isSessionID(s string) bool {
+	return len(s) == sessionIDLength && strings.Trim(s, sessionIDAlphabet) == ""
+}

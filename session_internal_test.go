@@ -1,0 +1,106 @@
+package pagestate
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/sessions"
+)
+
+type sessionCustomBinding struct{ Binding }
+
+func TestSessionBindingKind(t *testing.T) {
+	for name, c := range map[string]struct {
+		binding Binding
+		want    byte
+	}{
+		"Unbound":     {Unbound(), 0},
+		"Session":     {Session(sessions.NewCookieStore(), "page"), 1},
+		"Cookie":      {Cookie(http.Cookie{Name: "page"}), 1},
+		"custom":      {sessionCustomBinding{Unbound()}, 1},
+		"SessionFunc": {SessionFunc(func(*http.Request) string { return "" }), 2},
+	} {
+		if got := bindingKind(c.binding); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestSessionValidateBinding(t *testing.T) {
+	store := sessions.NewCookieStore([]byte("key"))
+	forgetful := sessions.NewFilesystemStore(t.TempDir(), []byte("key"))
+	forgetful.MaxAge(0)
+	var noStore *sessions.CookieStore
+
+	for name, c := range map[string]struct {
+		binding Binding
+		advice  string // "" if there is no fault
+	}{
+		"Session":                {Session(store, "page"), ""},
+		"Cookie":                 {Cookie(http.Cookie{Name: "page"}), ""},
+		"Cookie, __Host-":        {Cookie(http.Cookie{Name: "__Host-page", Secure: true}), ""},
+		"SessionFunc":            {SessionFunc(func(*http.Request) string { return "" }), ""},
+		"Unbound":                {Unbound(), ""},
+		"custom":                 {sessionCustomBinding{}, ""},
+		"nil":                    {nil, "set it to Session"},
+		"nil store":              {Session(nil, "page"), "make it before"},
+		"nil *CookieStore":       {Session(noStore, "page"), "make it before"},
+		"store that deletes":     {Session(forgetful, "page"), "give it one above 0"},
+		"no session name":        {Session(store, ""), "use letters"},
+		"bad session name":       {Session(store, "my page"), "use letters"},
+		"nil func":               {SessionFunc(nil), "pass one"},
+		"no cookie name":         {Cookie(http.Cookie{}), "invalid Cookie.Name"},
+		"bad cookie name":        {Cookie(http.Cookie{Name: "my page"}), "invalid Cookie.Name"},
+		"bad path":               {Cookie(http.Cookie{Name: "page", Path: "/;"}), "in Cookie.Path"},
+		"negative MaxAge":        {Cookie(http.Cookie{Name: "page", MaxAge: -1}), "use 0"},
+		"Partitioned, no Secure": {Cookie(http.Cookie{Name: "page", Partitioned: true}), "with Secure"},
+		"__Host-, no Secure":     {Cookie(http.Cookie{Name: "__Host-page"}), "set Secure"},
+		"__Host-, other path":    {Cookie(http.Cookie{Name: "__Host-page", Secure: true, Path: "/app"}), "the Path /"},
+		"__Host-, domain":        {Cookie(http.Cookie{Name: "__host-page", Secure: true, Domain: "a.example"}), "no Domain"},
+		"__Secure-, no Secure":   {Cookie(http.Cookie{Name: "__Secure-page"}), "set Secure"},
+	} {
+		err := validateBinding(c.binding)
+		switch {
+		case c.advice == "" && err != nil:
+			t.Errorf("%s: %v, want no fault", name, err)
+		case c.advice != "" && (err == nil || !strings.HasPrefix(err.Error(), "pagestate: ") || !strings.Contains(err.Error(), c.advice)):
+			t.Errorf("%s: %v, want a fault that says %q", name, err, c.advice)
+		}
+	}
+}
+
+// sessionUntouched is a store that must not be asked.
+type sessionUntouched struct {
+	sessions.Store
+	t *testing.T
+}
+
+func (s sessionUntouched) New(*http.Request, string) (*sessions.Session, error) {
+	s.t.Error("a session was decoded")
+	return nil, nil
+}
+
+func TestSessionPrepare(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	outer := r.Context()
+	for _, b := range []Binding{Cookie(http.Cookie{Name: "page"}), SessionFunc(func(*http.Request) string { return "" }), Unbound()} {
+		if prepareSession(b, r); r.Context() != outer {
+			t.Errorf("%T: the request was changed for a binding that needs nothing", b)
+		}
+	}
+
+	inner := r.WithContext(outer) // the middleware's copy
+	prepareSession(Session(sessionUntouched{t: t}, "page"), inner)
+	if r.Context() != outer {
+		t.Error("the caller's request was changed")
+	}
+	prepared := inner.Context()
+	if _, err := Session(sessions.NewCookieStore([]byte("key")), "page").Existing(inner); err != nil {
+		t.Fatal(err)
+	}
+	if inner.Context() != prepared {
+		t.Error("opening the session changed the request that was prepared for it")
+	}
+}

@@ -1,0 +1,747 @@
+package pagestate_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/pagestate/pagestate"
+)
+
+const sessionName = "page"
+
+var (
+	sessionKey      = []byte("a key of thirty-two bytes, no less")
+	sessionOtherKey = []byte("another key of just as many bytes")
+	sessionID       = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+)
+
+// What each binding of a browser session does, whatever it is built on.
+func TestSessionBindings(t *testing.T) {
+	library := newSessionLibrary()
+	for name, c := range map[string]struct {
+		binding pagestate.Binding
+		before  func(http.ResponseWriter, *http.Request) *http.Request // what the application does first
+	}{
+		"CookieStore":     {binding: pagestate.Session(sessions.NewCookieStore(sessionKey), sessionName)},
+		"FilesystemStore": {binding: pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), sessionKey), sessionName)},
+		"Cookie":          {binding: pagestate.Cookie(http.Cookie{Name: sessionName})},
+		"Cookie, __Host-": {binding: pagestate.Cookie(http.Cookie{Name: "__Host-page", Secure: true})},
+		"SessionFunc":     {binding: pagestate.SessionFunc(library.id), before: library.serve},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := sessionServer(t, c.binding, c.before)
+			browser := newSessionBrowser(t, url)
+
+			if got := browser.get("/existing"); got.id != "" || got.cookies != nil {
+				t.Fatalf("Existing without a session gave %q and set %v", got.id, got.cookies)
+			}
+			first := browser.get("/ensure")
+			if !sessionID.MatchString(first.id) || len(first.cookies) != 1 {
+				t.Fatalf("Ensure gave %q and set %v, want an id and one cookie", first.id, first.cookies)
+			}
+			for _, path := range []string{"/existing", "/ensure"} {
+				if got := browser.get(path); got.id != first.id || got.cookies != nil {
+					t.Errorf("%s in a session gave %q and set %v, want %q and nothing", path, got.id, got.cookies, first.id)
+				}
+			}
+
+			before := browser.cookies()
+			second := browser.get("/renew")
+			if !sessionID.MatchString(second.id) || second.id == first.id {
+				t.Errorf("Renew after %q gave %q", first.id, second.id)
+			}
+			if len(second.cookies) != 1 {
+				t.Errorf("Renew set %v, want one cookie", second.cookies)
+			}
+			if after := browser.cookies(); maps.Equal(before, after) {
+				t.Errorf("Renew left the browser with its old cookie %v", after)
+			}
+			for _, path := range []string{"/existing", "/ensure"} {
+				if got := browser.get(path); got.id != second.id {
+					t.Errorf("%s after Renew gave %q, want %q", path, got.id, second.id)
+				}
+			}
+
+			if other := newSessionBrowser(t, url).get("/renew"); !sessionID.MatchString(other.id) || other.id == second.id {
+				t.Errorf("another browser, renewed before it had a session, got %q", other.id)
+			}
+		})
+	}
+}
+
+func TestSessionUnbound(t *testing.T) {
+	browser := newSessionBrowser(t, sessionServer(t, pagestate.Unbound(), nil))
+	for _, path := range []string{"/existing", "/ensure", "/renew"} {
+		if got := browser.get(path); got.id != "" || got.err != "" || got.cookies != nil {
+			t.Errorf("%s: %+v, want nothing", path, got)
+		}
+	}
+}
+
+func TestSessionFuncWithoutSession(t *testing.T) {
+	none := pagestate.SessionFunc(func(*http.Request) string { return "" })
+	browser := newSessionBrowser(t, sessionServer(t, none, nil))
+	if got := browser.get("/existing"); got.err != "" {
+		t.Errorf("Existing: %s", got.err)
+	}
+	for _, path := range []string{"/ensure", "/renew"} {
+		if got := browser.get(path); !strings.HasPrefix(got.err, "pagestate: ") || !strings.Contains(got.err, "start one before") {
+			t.Errorf("%s without a session: %+v, want an error that says what to do", path, got)
+		}
+	}
+}
+
+// A cookie that is of no use is no session, and the next Ensure replaces it.
+func TestSessionUnusableCookie(t *testing.T) {
+	cookieStore := pagestate.Session(sessions.NewCookieStore(sessionKey), sessionName)
+	fileStore := pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), sessionKey), sessionName)
+	cookie := pagestate.Cookie(http.Cookie{Name: sessionName})
+
+	ofOther := func(b pagestate.Binding) func(string) string {
+		return func(string) string {
+			browser := newSessionBrowser(t, sessionServer(t, b, nil))
+			browser.get("/ensure")
+			return browser.cookies()[sessionName]
+		}
+	}
+	value := func(v string) func(string) string { return func(string) string { return v } }
+	tampered := func(v string) string { return v[:10] + "." + v[11:] }
+
+	for name, c := range map[string]struct {
+		binding pagestate.Binding
+		damage  func(string) string
+	}{
+		"CookieStore, tampered":      {cookieStore, tampered},
+		"CookieStore, empty":         {cookieStore, value("")},
+		"CookieStore, too long":      {cookieStore, value(strings.Repeat("A", 5000))},
+		"CookieStore, other key":     {cookieStore, ofOther(pagestate.Session(sessions.NewCookieStore(sessionOtherKey), sessionName))},
+		"FilesystemStore, tampered":  {fileStore, tampered},
+		"FilesystemStore, empty":     {fileStore, value("")},
+		"FilesystemStore, too long":  {fileStore, value(strings.Repeat("A", 5000))},
+		"FilesystemStore, other key": {fileStore, ofOther(pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), sessionOtherKey), sessionName))},
+		"Cookie, tampered":           {cookie, tampered},
+		"Cookie, empty":              {cookie, value("")},
+		"Cookie, too short":          {cookie, func(v string) string { return v[1:] }},
+		"Cookie, too long":           {cookie, func(v string) string { return v + "A" }},
+		"Cookie, other letters":      {cookie, strings.ToLower},
+	} {
+		t.Run(name, func(t *testing.T) {
+			browser := newSessionBrowser(t, sessionServer(t, c.binding, nil))
+			old := browser.get("/ensure")
+			browser.setCookie(sessionName, c.damage(browser.cookies()[sessionName]))
+			browser.expectReplaced(old.id)
+		})
+	}
+}
+
+func TestSessionTooOld(t *testing.T) {
+	fresh, stale := sessions.NewCookieStore(sessionKey), sessions.NewCookieStore(sessionKey)
+	stale.MaxAge(-10) // of what it decodes: all of it is too old
+	stale.Options.MaxAge = 3600
+
+	browser := newSessionBrowser(t, sessionServer(t, pagestate.Session(fresh, sessionName), nil))
+	old := browser.get("/ensure")
+	other := newSessionBrowser(t, sessionServer(t, pagestate.Session(stale, sessionName), nil))
+	other.setCookie(sessionName, browser.cookies()[sessionName])
+
+	if got := other.get("/existing"); got.id != "" || got.err != "" {
+		t.Errorf("Existing: %+v, want none", got)
+	}
+	if got := other.get("/ensure"); !sessionID.MatchString(got.id) || got.id == old.id {
+		t.Errorf("Ensure: %+v, want a new id", got)
+	}
+}
+
+func TestSessionLostRecord(t *testing.T) {
+	write := func(content string) func(string) error {
+		return func(file string) error { return os.WriteFile(file, []byte(content), 0o600) }
+	}
+	for name, damage := range map[string]func(file string) error{
+		"deleted":  os.Remove,
+		"emptied":  write(""),
+		"damaged":  write("MTcwMDAwMDAwMHxub3QgdGhpcw=="),
+		"too long": write(strings.Repeat("A", 5000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			store := sessions.NewFilesystemStore(dir, sessionKey)
+			browser := newSessionBrowser(t, sessionServer(t, pagestate.Session(store, sessionName), nil))
+			old := browser.get("/ensure")
+			if err := damage(sessionFile(t, dir)); err != nil {
+				t.Fatal(err)
+			}
+			browser.expectReplaced(old.id)
+		})
+	}
+}
+
+// Who has a copy of the cookie from before login or logout must not share the session after it.
+func TestSessionRenewEndsOldCookie(t *testing.T) {
+	dir := t.TempDir()
+	url := sessionServer(t, pagestate.Session(sessions.NewFilesystemStore(dir, sessionKey), sessionName), nil)
+	browser, thief := newSessionBrowser(t, url), newSessionBrowser(t, url)
+	browser.get("/ensure")
+	thief.setCookie(sessionName, browser.cookies()[sessionName])
+	browser.get("/renew")
+
+	if got := thief.get("/existing"); got.id != "" {
+		t.Errorf("the cookie from before Renew still gives %q", got.id)
+	}
+	sessionFile(t, dir) // and of the old session nothing is left
+}
+
+// The same, where the store saves what it is asked to delete, as some do.
+func TestSessionRenewEmptiesOldRecord(t *testing.T) {
+	store := newSessionFake()
+	binding := pagestate.Session(store, sessionName)
+	r := httptest.NewRequest("GET", "/", nil)
+	if _, err := binding.Ensure(httptest.NewRecorder(), r); err != nil {
+		t.Fatal(err)
+	}
+	old := store.session.ID
+	if _, err := binding.Renew(httptest.NewRecorder(), r); err != nil {
+		t.Fatal(err)
+	}
+	if store.session.ID == old {
+		t.Error("Renew kept the id of the record")
+	}
+	if left := store.records[old]; len(left) != 0 {
+		t.Errorf("the old record still holds %v", left)
+	}
+}
+
+// A store without records cannot end a copied cookie. Session's comment says so.
+func TestSessionCookieStoreCannotEndCopies(t *testing.T) {
+	url := sessionServer(t, pagestate.Session(sessions.NewCookieStore(sessionKey), sessionName), nil)
+	browser, thief := newSessionBrowser(t, url), newSessionBrowser(t, url)
+	old := browser.get("/ensure")
+	thief.setCookie(sessionName, browser.cookies()[sessionName])
+	browser.get("/renew")
+	if got := thief.get("/existing"); got.id != old.id {
+		t.Errorf("the copied cookie gives %q, not %q: then the comment is out of date", got.id, old.id)
+	}
+}
+
+func TestSessionCookieAttributes(t *testing.T) {
+	cookieStore := sessions.NewCookieStore(sessionKey)
+	fileStore := sessions.NewFilesystemStore(t.TempDir(), sessionKey)
+	fileStore.Options = &sessions.Options{Path: "/app", Domain: "example.com", MaxAge: 60, SameSite: http.SameSiteStrictMode}
+
+	for name, c := range map[string]struct {
+		binding pagestate.Binding
+		want    http.Cookie
+	}{
+		"CookieStore": {
+			pagestate.Session(cookieStore, sessionName),
+			http.Cookie{Path: "/", MaxAge: 86400 * 30, Secure: true},
+		},
+		"FilesystemStore": {
+			pagestate.Session(fileStore, sessionName),
+			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60},
+		},
+		"Cookie": {
+			pagestate.Cookie(http.Cookie{Name: sessionName}),
+			http.Cookie{Path: "/"},
+		},
+		"Cookie with everything": {
+			pagestate.Cookie(http.Cookie{
+				Name: sessionName, Value: "ignored", Quoted: true, Path: "/app", Domain: "example.com", MaxAge: 60,
+				RawExpires: "ignored", Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true,
+			}),
+			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60, Secure: true, Partitioned: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			browser := newSessionBrowser(t, sessionServer(t, c.binding, nil))
+			for _, path := range []string{"/ensure", "/renew"} {
+				got := browser.get(path).cookies[0]
+				if !got.HttpOnly || got.SameSite != http.SameSiteLaxMode {
+					t.Errorf("%s: %s: not HttpOnly and SameSite=Lax", path, got.Raw)
+				}
+				if got.Quoted || got.Path != c.want.Path || got.Domain != c.want.Domain || got.MaxAge != c.want.MaxAge ||
+					got.Secure != c.want.Secure || got.Partitioned != c.want.Partitioned {
+					t.Errorf("%s: %s: want what was configured, %+v", path, got.Raw, c.want)
+				}
+			}
+		})
+	}
+	if cookieStore.Options.HttpOnly || cookieStore.Options.SameSite != http.SameSiteNoneMode {
+		t.Errorf("the store's own options were changed: %+v", cookieStore.Options)
+	}
+}
+
+// Of several cookies with the binding's name, one planted with a value of another form does not count.
+func TestSessionSeveralCookies(t *testing.T) {
+	first, second := rand.Text(), rand.Text()
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, value := range []string{"planted", first, second} {
+		r.AddCookie(&http.Cookie{Name: sessionName, Value: value})
+	}
+	got, err := pagestate.Cookie(http.Cookie{Name: sessionName}).Existing(r)
+	if got != first || err != nil {
+		t.Errorf("got %q, %v, want the first of the right form, %q", got, err, first)
+	}
+}
+
+// A handler that opens the session of that name has the very one the binding has, and may save it.
+func TestSessionSharedWithHandler(t *testing.T) {
+	for name, store := range map[string]sessions.Store{
+		"CookieStore":     sessions.NewCookieStore(sessionKey),
+		"FilesystemStore": sessions.NewFilesystemStore(t.TempDir(), sessionKey),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var seen any
+			binding := pagestate.Session(store, sessionName)
+			saving := func(ask func(http.ResponseWriter, *http.Request) (string, error)) http.HandlerFunc {
+				return func(w http.ResponseWriter, r *http.Request) {
+					s, _ := store.Get(r, sessionName)
+					seen = s.Values["mine"]
+					s.Values["mine"] = "kept"
+					id, err := ask(w, r)
+					if err := sessions.Save(r, w); err != nil {
+						t.Error(err)
+					}
+					sessionAnswer(w, id, err)
+				}
+			}
+			mux := http.NewServeMux()
+			mux.Handle("/existing", saving(func(_ http.ResponseWriter, r *http.Request) (string, error) { return binding.Existing(r) }))
+			mux.Handle("/ensure", saving(binding.Ensure))
+			mux.Handle("/renew", saving(binding.Renew))
+			browser := newSessionBrowser(t, sessionListen(t, mux))
+			browser.setCookie(sessionName, "undecodable")
+
+			var last string
+			for _, path := range []string{"/ensure", "/existing", "/renew", "/existing"} {
+				got := browser.get(path)
+				if got.err != "" || (path == "/existing" && got.id != last) {
+					t.Errorf("%s gave %+v, want %q", path, got, last)
+				}
+				for _, c := range got.cookies {
+					if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode {
+						t.Errorf("%s: %s: not HttpOnly and SameSite=Lax", path, c.Raw)
+					}
+				}
+				if last != "" && seen != "kept" {
+					t.Errorf("%s: the handler finds %v in its session, want what it put there", path, seen)
+				}
+				last = got.id
+			}
+		})
+	}
+}
+
+// The session is asked for once in a request, and saved by none but Ensure and Renew.
+func TestSessionUsesRegistry(t *testing.T) {
+	store := newSessionFake()
+	binding := pagestate.Session(store, sessionName)
+	r := httptest.NewRequest("GET", "/", nil)
+
+	if id, err := binding.Existing(r); id != "" || err != nil || store.saves != 0 {
+		t.Fatalf("Existing: %q, %v, with %d saves", id, err, store.saves)
+	}
+	first, err := binding.Ensure(httptest.NewRecorder(), r)
+	if err != nil || store.saves != 1 {
+		t.Fatalf("Ensure: %v, with %d saves", err, store.saves)
+	}
+	again, err := binding.Ensure(httptest.NewRecorder(), r)
+	if again != first || err != nil || store.saves != 1 {
+		t.Errorf("Ensure again: %q, %v, with %d saves, want %q", again, err, store.saves, first)
+	}
+	if store.news != 1 {
+		t.Errorf("the store made %d sessions, want one for the request", store.news)
+	}
+	if store.session.IsNew {
+		t.Error("a saved session is still new, and would be inserted twice by a store of rows")
+	}
+	if first == store.session.ID {
+		t.Error("the binding's value is the id of the store")
+	}
+}
+
+// What a store that is not gorilla's own may do.
+func TestSessionOddStores(t *testing.T) {
+	ours := rand.Text()
+	for name, set := range map[string]func(*sessionFake){
+		"no session, undecodable": func(f *sessionFake) { f.noSession, f.getErr = true, sessionDecodeError{} },
+		"half-decoded": func(f *sessionFake) {
+			f.id, f.values, f.getErr = "half", map[any]any{"pagestate": ours}, sessionDecodeError{}
+		},
+		"record gone":                func(f *sessionFake) { f.values, f.getErr = map[any]any{"pagestate": ours}, fs.ErrNotExist },
+		"row gone":                   func(f *sessionFake) { f.values, f.getErr = map[any]any{"pagestate": ours}, sql.ErrNoRows },
+		"record gone, no error":      func(f *sessionFake) { f.id = "gone" },
+		"value is no string":         func(f *sessionFake) { f.values = map[any]any{"pagestate": 42} },
+		"value of another form":      func(f *sessionFake) { f.values = map[any]any{"pagestate": "admin"} },
+		"value with another letter":  func(f *sessionFake) { f.values = map[any]any{"pagestate": ours[:12] + "-" + ours[13:]} },
+		"no values":                  func(f *sessionFake) { f.values = nil },
+		"options shared":             func(f *sessionFake) { f.options = &sessions.Options{Path: "/", MaxAge: 60} },
+		"options shared, and no own": func(f *sessionFake) { f.options = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newSessionFake()
+			set(store)
+			shared := store.options
+			var before sessions.Options
+			if shared != nil {
+				before = *shared
+			}
+			binding := pagestate.Session(store, sessionName)
+			r := httptest.NewRequest("GET", "/", nil)
+			r.AddCookie(&http.Cookie{Name: sessionName, Value: "sent"})
+
+			if id, err := binding.Existing(r); id != "" || err != nil {
+				t.Errorf("Existing: %q, %v, want none", id, err)
+			}
+			w := httptest.NewRecorder()
+			id, err := binding.Ensure(w, r)
+			if !sessionID.MatchString(id) || id == ours || err != nil {
+				t.Errorf("Ensure: %q, %v, want a new id", id, err)
+			}
+			if cookies := w.Result().Cookies(); len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/" {
+				t.Errorf("Ensure set %v, want one cookie for the whole site", cookies)
+			}
+			if store.saves != 1 || len(store.records) != 1 {
+				t.Errorf("%d saves made the records %v, want one and no trace of the old", store.saves, store.records)
+			}
+			if shared != nil && *shared != before {
+				t.Errorf("the store's options were changed to %+v", *shared)
+			}
+		})
+	}
+}
+
+// That a store does not answer does not mean that there is no session.
+func TestSessionStoreErrors(t *testing.T) {
+	down := errors.New("redis: connection refused")
+	for name, c := range map[string]struct {
+		set  func(*sessionFake)
+		want error
+	}{
+		"Get":                  {func(f *sessionFake) { f.getErr = down }, down},
+		"Get, no session":      {func(f *sessionFake) { f.getErr, f.noSession = down, true }, down},
+		"Get, misconfigured":   {func(f *sessionFake) { f.getErr = sessionUsageError{} }, sessionUsageError{}},
+		"neither":              {func(f *sessionFake) { f.noSession = true }, nil},
+		"New, after no decode": {func(f *sessionFake) { f.noSession, f.getErr, f.newErr = true, sessionDecodeError{}, down }, down},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newSessionFake()
+			c.set(store)
+			binding := pagestate.Session(store, sessionName)
+			r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+
+			_, existing := binding.Existing(r)
+			_, ensure := binding.Ensure(w, r)
+			_, renew := binding.Renew(w, r)
+			for call, err := range map[string]error{"Existing": existing, "Ensure": ensure, "Renew": renew} {
+				if err == nil || !strings.HasPrefix(err.Error(), "pagestate: ") || (c.want != nil && !errors.Is(err, c.want)) {
+					t.Errorf("%s: %v, want %v, wrapped", call, err, c.want)
+				}
+			}
+			if len(w.Header()) != 0 || store.saves != 0 {
+				t.Errorf("set %v, with %d saves, want nothing", w.Header(), store.saves)
+			}
+		})
+	}
+}
+
+// An id that was not saved is not given out, not by a later call of the same request either.
+func TestSessionSaveFails(t *testing.T) {
+	full := errors.New("disk full")
+	store := newSessionFake()
+	binding := pagestate.Session(store, sessionName)
+	r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+
+	store.saveErr = full
+	for range 2 {
+		if id, err := binding.Ensure(w, r); id != "" || !errors.Is(err, full) {
+			t.Errorf("Ensure: %q, %v, want the store's error", id, err)
+		}
+	}
+	store.saveErr = nil
+	id, err := binding.Ensure(w, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	store.saveErr = full // of the old record, to begin with
+	if got, err := binding.Renew(w, r); got != "" || !errors.Is(err, full) {
+		t.Errorf("Renew: %q, %v, want the store's error", got, err)
+	}
+	if got, err := binding.Existing(r); got != id || err != nil {
+		t.Errorf("Existing after a Renew that did nothing: %q, %v, want %q", got, err, id)
+	}
+}
+
+func TestSessionConcurrentRequests(t *testing.T) {
+	library := newSessionLibrary()
+	for name, c := range map[string]struct {
+		binding pagestate.Binding
+		before  func(http.ResponseWriter, *http.Request) *http.Request
+	}{
+		"CookieStore":     {binding: pagestate.Session(sessions.NewCookieStore(sessionKey), sessionName)},
+		"FilesystemStore": {binding: pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), sessionKey), sessionName)},
+		"Cookie":          {binding: pagestate.Cookie(http.Cookie{Name: sessionName})},
+		"SessionFunc":     {binding: pagestate.SessionFunc(library.id), before: library.serve},
+		"Unbound":         {binding: pagestate.Unbound()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := sessionServer(t, c.binding, c.before)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					browser := newSessionBrowser(t, url)
+					for _, path := range []string{"/ensure", "/existing", "/renew", "/ensure"} {
+						if got := browser.get(path); got.err != "" {
+							t.Errorf("%s: %s", path, got.err)
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// sessionServer asks binding, once per request, for what the path says. before, if not nil, runs first.
+func sessionServer(t *testing.T, binding pagestate.Binding, before func(http.ResponseWriter, *http.Request) *http.Request) string {
+	asking := func(ask func(http.ResponseWriter, *http.Request) (string, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if before != nil {
+				r = before(w, r)
+			}
+			id, err := ask(w, r)
+			sessionAnswer(w, id, err)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/existing", asking(func(_ http.ResponseWriter, r *http.Request) (string, error) { return binding.Existing(r) }))
+	mux.Handle("/ensure", asking(binding.Ensure))
+	mux.Handle("/renew", asking(binding.Renew))
+	return sessionListen(t, mux)
+}
+
+// sessionListen serves over TLS, without which no browser keeps a Secure cookie.
+func sessionListen(t *testing.T, h http.Handler) string {
+	server := httptest.NewTLSServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func sessionAnswer(w http.ResponseWriter, id string, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	io.WriteString(w, id)
+}
+
+// sessionBrowser keeps cookies as a browser does.
+type sessionBrowser struct {
+	t      *testing.T
+	server *url.URL
+	client *http.Client
+}
+
+// sessionResult is one answer: an id or an error, and the cookies it set.
+type sessionResult struct {
+	id, err string
+	cookies []*http.Cookie
+}
+
+func newSessionBrowser(t *testing.T, server string) *sessionBrowser {
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, _ := cookiejar.New(nil)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &sessionBrowser{t, u, &http.Client{Jar: jar, Transport: transport}}
+}
+
+func (b *sessionBrowser) get(path string) sessionResult {
+	b.t.Helper()
+	res, err := b.client.Get(b.server.String() + path)
+	if err != nil {
+		b.t.Error(err)
+		return sessionResult{err: err.Error()}
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Error(err)
+	}
+	result := sessionResult{id: string(body)}
+	if res.StatusCode != http.StatusOK {
+		result = sessionResult{err: string(body)}
+	}
+	if cookies := res.Cookies(); len(cookies) > 0 {
+		result.cookies = cookies
+	}
+	return result
+}
+
+func (b *sessionBrowser) cookies() map[string]string {
+	values := make(map[string]string)
+	for _, c := range b.client.Jar.Cookies(b.server) {
+		values[c.Name] = c.Value
+	}
+	return values
+}
+
+func (b *sessionBrowser) setCookie(name, value string) {
+	b.client.Jar.SetCookies(b.server, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+// expectReplaced checks that what the browser has is no session, and that Ensure starts one.
+func (b *sessionBrowser) expectReplaced(old string) {
+	b.t.Helper()
+	if got := b.get("/existing"); got.id != "" || got.err != "" || got.cookies != nil {
+		b.t.Errorf("Existing: %+v, want no session", got)
+	}
+	fresh := b.get("/ensure")
+	if !sessionID.MatchString(fresh.id) || fresh.id == old || len(fresh.cookies) != 1 {
+		b.t.Errorf("Ensure: %+v, want a new session", fresh)
+	}
+	if got := b.get("/existing"); got.id != fresh.id {
+		b.t.Errorf("Existing after Ensure: %+v, want %q", got, fresh.id)
+	}
+}
+
+// sessionFile returns the one file of a FilesystemStore.
+func sessionFile(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the store has the files %v (%v), want one", files, err)
+	}
+	return files[0]
+}
+
+// sessionLibrary is a session library other than gorilla's, in the manner of scs: a cookie, a map of
+// values for each, and the values of a request in its context.
+type sessionLibrary struct {
+	mu     sync.Mutex
+	values map[string]map[string]string
+}
+
+type sessionLibraryKey struct{}
+
+func newSessionLibrary() *sessionLibrary {
+	return &sessionLibrary{values: make(map[string]map[string]string)}
+}
+
+// serve opens the session of r, starts one before /ensure, and renews it, as login does, before /renew.
+func (l *sessionLibrary) serve(w http.ResponseWriter, r *http.Request) *http.Request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var values map[string]string
+	if c, err := r.Cookie("library"); err == nil {
+		values = l.values[c.Value]
+	}
+	if r.URL.Path == "/renew" || r.URL.Path == "/ensure" && values == nil {
+		token := rand.Text()
+		values = map[string]string{"pagestate": rand.Text()}
+		l.values[token] = values
+		http.SetCookie(w, &http.Cookie{Name: "library", Value: token, Path: "/"})
+	}
+	return r.WithContext(context.WithValue(r.Context(), sessionLibraryKey{}, values))
+}
+
+func (l *sessionLibrary) id(r *http.Request) string {
+	return r.Context().Value(sessionLibraryKey{}).(map[string]string)["pagestate"]
+}
+
+// sessionFake is a store with one browser, that fails on demand, gives its own options to every session,
+// goes by IsNew when it saves, and saves what it is asked to delete.
+type sessionFake struct {
+	id        string      // of the session it finds no record for, or cannot read
+	values    map[any]any // of the session it finds
+	options   *sessions.Options
+	noSession bool // Get returns nil
+	getErr    error
+	newErr    error
+	saveErr   error
+
+	session     *sessions.Session // the last that was saved
+	records     map[string]map[any]any
+	news, saves int
+}
+
+func newSessionFake() *sessionFake {
+	return &sessionFake{values: make(map[any]any), options: &sessions.Options{Path: "/"}, records: make(map[string]map[any]any)}
+}
+
+func (f *sessionFake) Get(r *http.Request, name string) (*sessions.Session, error) {
+	if f.noSession {
+		return nil, f.getErr
+	}
+	return sessions.GetRegistry(r).Get(f, name)
+}
+
+func (f *sessionFake) New(r *http.Request, name string) (*sessions.Session, error) {
+	f.news++
+	if f.noSession && f.getErr == nil {
+		return nil, nil
+	}
+	if f.noSession && r.Header.Get("Cookie") != "" {
+		return nil, f.getErr
+	}
+	s := sessions.NewSession(f, name)
+	s.ID, s.IsNew, s.Values, s.Options = f.id, f.id != "" && f.getErr == nil, f.values, f.options
+	if f.noSession {
+		return s, f.newErr
+	}
+	return s, f.getErr
+}
+
+func (f *sessionFake) Save(_ *http.Request, w http.ResponseWriter, s *sessions.Session) error {
+	if f.saveErr != nil {
+		return f.saveErr
+	}
+	if s.ID == "" {
+		s.ID = rand.Text()
+	}
+	if _, known := f.records[s.ID]; known == s.IsNew {
+		return errors.New("inserted a row that is there, or updated one that is not")
+	}
+	f.saves++
+	f.session = s
+	f.records[s.ID] = maps.Clone(s.Values)
+	http.SetCookie(w, sessions.NewCookie(s.Name(), s.ID, s.Options))
+	return nil
+}
+
+// sessionDecodeError and sessionUsageError are as securecookie's.
+type sessionDecodeError struct{}
+
+func (sessionDecodeError) Error() string    { return "the value is not valid" }
+func (sessionDecodeError) IsDecode() bool   { return true }
+func (sessionDecodeError) IsUsage() bool    { return false }
+func (sessionDecodeError) IsInternal() bool { return false }
+
+type sessionUsageError struct{}
+
+func (sessionUsageError) Error() string    { return "hash key is not set" }
+func (sessionUsageError) IsDecode() bool   { return false }
+func (sessionUsageError) IsUsage() bool    { return true }
+func (sessionUsageError) IsInternal() bool { return false }

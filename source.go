@@ -1,0 +1,346 @@
+package pagestate
+
+// This file finds the tokens in a request: in a header, a form field or a JSON field. It hands them
+// over as they were sent. How many may come, how long each may be and whether one is genuine is
+// decided elsewhere (middleware.go, token.go). The second half is the body that can be read again
+// after a source has looked into it.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Source finds the tokens in a request. The sources of this package are [HeaderSource], [FormSource]
+// and [JSONSource]; none of them ever looks at the URL, since URLs end up in logs and histories. One
+// Source serves many requests at the same time.
+type Source interface {
+	// Tokens returns the tokens in the order they were sent: the first is that of the component that
+	// acts. No token is no error. An error is for a source that could not look, and fails the request;
+	// the sources of this package return none: what they cannot read or understand holds no token,
+	// and the handler meets the fault itself when it reads the body.
+	//
+	// Tokens leaves the body as it found it: it may replace r.Body by one that reads the same from the
+	// start, and changes nothing else of r. It takes no token out of a body for which it would have to
+	// look further than limit bytes. To see whether a body ends there, it may read one byte more.
+	Tokens(r *http.Request, limit int64) ([]string, error)
+}
+
+// HeaderSource finds tokens in the request header of that name. A repeated header holds several
+// tokens, and so does one with commas in it, since a proxy may join repeated headers that way. The
+// body is not touched; the header's size is limited by [http.Server].MaxHeaderBytes.
+func HeaderSource(name string) Source {
+	return headerSource{name}
+}
+
+type headerSource struct{ name string }
+
+func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
+	var found []string
+	for _, line := range r.Header.Values(s.name) {
+		for token := range strings.SplitSeq(line, ",") {
+			found = append(found, strings.Trim(token, " \t"))
+		}
+	}
+	return nonEmpty(found), nil
+}
+
+// FormSource finds tokens in the form field of that name, in a body of type
+// application/x-www-form-urlencoded or multipart/form-data, whatever the method. A repeated field
+// holds several tokens.
+//
+// In a multipart form the tokens must come before the files: looking stops at the first file, so that
+// an upload is not held in memory. The limit counts what comes before that file's content. A
+// urlencoded body longer than the limit has no token.
+//
+// If the form was parsed before, the tokens come from r.MultipartForm or r.PostForm.
+func FormSource(field string) Source {
+	return formSource{field}
+}
+
+type formSource struct{ field string }
+
+func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
+	// An empty PostForm does not show that the body was read: ParseForm also leaves one behind when it
+	// passed over the body, because that is multipart or the method is DELETE.
+	switch {
+	case r.MultipartForm != nil:
+		return nonEmpty(r.MultipartForm.Value[s.field]), nil
+	case len(r.PostForm) > 0:
+		return nonEmpty(r.PostForm[s.field]), nil
+	}
+
+	mediaType, params := contentType(r)
+	switch mediaType {
+	case "application/x-www-form-urlencoded":
+		return nonEmpty(urlencodedValues(peekAll(r, limit), s.field)), nil
+	case "multipart/form-data":
+		return nonEmpty(multipartValues(peek(r, limit), params["boundary"], s.field)), nil
+	}
+	return nil, nil
+}
+
+// urlencodedValues returns what url.ParseQuery would for one field, without the map of all the others.
+func urlencodedValues(body []byte, field string) []string {
+	var found []string
+	for pair := range bytes.SplitSeq(body, []byte("&")) {
+		key, value, _ := bytes.Cut(pair, []byte("="))
+		if bytes.IndexByte(pair, ';') >= 0 || !unescapesTo(key, field) {
+			continue
+		}
+		if token, err := url.QueryUnescape(string(value)); err == nil {
+			found = append(found, token)
+		}
+	}
+	return found
+}
+
+func unescapesTo(key []byte, field string) bool {
+	if !bytes.ContainsAny(key, "%+") {
+		return string(key) == field
+	}
+	unescaped, err := url.QueryUnescape(string(key))
+	return err == nil && unescaped == field
+}
+
+// multipartValues returns the values of field that come before the first file, or none if body is
+// malformed or cannot be read up to there.
+func multipartValues(body io.Reader, boundary, field string) []string {
+	var found []string
+	parts := multipart.NewReader(body, boundary)
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return found
+		}
+		if err != nil {
+			return nil
+		}
+		if part.FileName() != "" {
+			return found
+		}
+		if part.FormName() != field {
+			continue
+		}
+		token, err := io.ReadAll(part)
+		if err != nil {
+			return nil
+		}
+		found = append(found, string(token))
+	}
+}
+
+// JSONSource finds tokens in a JSON body: path is the object keys that lead to them, spelled exactly,
+// and there stands a string or an array of strings. The Content-Type is application/json or ends in
+// +json. What follows the first JSON value of the body is ignored.
+//
+// A key of the path that occurs twice in its object leads to no token: the handler's decoder might
+// take the other one. Nor does anything of another type on the path, malformed JSON, nesting deeper
+// than encoding/json accepts, a body longer than the limit, or an empty path.
+func JSONSource(path ...string) Source {
+	return jsonSource{slices.Clone(path)}
+}
+
+type jsonSource struct{ path []string }
+
+func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
+	mediaType, _ := contentType(r)
+	if len(s.path) == 0 || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
+		return nil, nil
+	}
+	value := peekAll(r, limit)
+	for _, key := range s.path {
+		value = jsonMember(value, key)
+	}
+	return nonEmpty(jsonStrings(value)), nil
+}
+
+// jsonMember returns the value of key in the object that data begins with. It returns nil if there is
+// not exactly one, and reads the object to its end to know.
+func jsonMember(data []byte, key string) []byte {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil
+	}
+	var found json.RawMessage
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil
+		}
+		// A RawMessage is skipped by a state machine, which neither recurses nor nests without bound.
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil
+		}
+		if name != key {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil
+	}
+	return found
+}
+
+// jsonStrings returns the string, or the strings of the array, that data consists of.
+func jsonStrings(data []byte) []string {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	first, err := dec.Token()
+	if s, ok := first.(string); ok {
+		return []string{s}
+	}
+	if err != nil || first != json.Delim('[') {
+		return nil
+	}
+	var found []string
+	for dec.More() {
+		element, err := dec.Token()
+		s, ok := element.(string)
+		if err != nil || !ok {
+			return nil
+		}
+		found = append(found, s)
+	}
+	return found
+}
+
+// contentType returns the media type of the body, "" if there is none. Like net/http it overlooks a
+// malformed parameter.
+func contentType(r *http.Request) (mediaType string, params map[string]string) {
+	mediaType, params, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return mediaType, params
+}
+
+// nonEmpty returns the tokens that are not empty, nil if none. The argument may belong to the request
+// and is left alone.
+func nonEmpty(tokens []string) []string {
+	var found []string
+	for _, token := range tokens {
+		if token != "" {
+			found = append(found, token)
+		}
+	}
+	return found
+}
+
+// peekAll returns the whole body, or nil if it is longer than limit or cannot be read.
+func peekAll(r *http.Request, limit int64) []byte {
+	if r.ContentLength > limit {
+		return nil
+	}
+	p := peek(r, limit)
+	if _, err := io.Copy(io.Discard, p); err != nil {
+		return nil
+	}
+	return p.body.head
+}
+
+// peek returns a reader of the body that fails beyond limit bytes, and leaves in r a body that reads
+// from the start whatever was read this way.
+func peek(r *http.Request, limit int64) *peeker {
+	if r.Body == nil || r.Body == http.NoBody {
+		return &peeker{body: &replayBody{rest: http.NoBody}}
+	}
+	body, ok := r.Body.(*replayBody)
+	if !ok {
+		body = &replayBody{rest: r.Body}
+		r.Body = body
+	}
+	return &peeker{body: body, left: limit}
+}
+
+var errPeekLimit = errors.New("pagestate: the body goes on beyond the limit")
+
+type peeker struct {
+	body *replayBody
+	seen int   // how much of the body was read through this peeker
+	left int64 // how much more may be, -1 if there is more
+}
+
+func (p *peeker) Read(b []byte) (int, error) {
+	if p.left < 0 {
+		return 0, errPeekLimit
+	}
+	// One byte more tells a body that ends at the limit from one that goes on.
+	if int64(len(b))-1 > p.left {
+		b = b[:p.left+1]
+	}
+	n, err := p.body.peekAt(p.seen, b)
+	p.seen += n
+	p.left -= int64(n)
+	if p.left < 0 {
+		return n - 1, errPeekLimit
+	}
+	return n, err
+}
+
+// replayBody is a request body whose beginning was read ahead, and is read again by Read. Peeking ends
+// before the handler begins. Read and Close may run at the same time, as with net/http's own body:
+// httputil.ReverseProxy needs that.
+//
+// One thing tells it from the original: ParseForm takes more than 10 MB only if r.Body itself is an
+// http.MaxBytesReader. A urlencoded body that large, of unknown length, is what it then refuses.
+type replayBody struct {
+	rest io.ReadCloser
+
+	mu   sync.Mutex
+	head []byte // read ahead, and not yet again
+	err  error  // what rest answered after head
+}
+
+// peekAt reads what stands at offset and keeps it in head. The offset is at most len(head).
+func (b *replayBody) peekAt(offset int, p []byte) (int, error) {
+	if offset < len(b.head) {
+		return copy(p, b.head[offset:]), nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.rest.Read(p)
+	b.head = append(b.head, p[:n]...)
+	b.err = err
+	return n, err
+}
+
+func (b *replayBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	if len(b.head) > 0 {
+		defer b.mu.Unlock()
+		n := copy(p, b.head)
+		b.head = b.head[n:]
+		if len(b.head) == 0 {
+			b.head = nil // an empty slice would keep its array alive
+		}
+		return n, nil
+	}
+	err := b.err
+	b.err = nil
+	b.mu.Unlock()
+
+	if err != nil {
+		return 0, err
+	}
+	return b.rest.Read(p)
+}
+
+// Close closes the original body and drops what was not replayed: a read after it gets what the
+// original answers then.
+func (b *replayBody) Close() error {
+	b.mu.Lock()
+	b.head, b.err = nil, nil
+	b.mu.Unlock()
+	return b.rest.Close()
+}

@@ -1,0 +1,328 @@
+package pagestate
+
+// This file holds the token: the key it is sealed with, the envelope that is
+// sealed, and how old it may be. docs/token.md specifies the format. What the
+// payload means is in internal/codec, and who the owner is in session.go.
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/fernet/fernet-go"
+	"github.com/tinylib/msgp/msgp"
+	"golang.org/x/crypto/hkdf"
+)
+
+const (
+	// formatLabel and formatVersion change together, with any change of what
+	// follows them.
+	formatLabel   = "pagestate token 1"
+	formatVersion = 1
+
+	instanceBytes = 16
+	minSecret     = 32
+	minDistinct   = 12
+	maxSecrets    = 8
+
+	// maxSkew is how far the clocks of two servers may be apart.
+	maxSkew = time.Minute
+
+	// A Fernet token is a version, a time, an initialisation vector, at least
+	// one block, and a MAC.
+	fernetBlock    = 16
+	fernetOverhead = 1 + 8 + fernetBlock + sha256.Size
+)
+
+// publishedSecrets are printed in docs/token.md, for its test vectors.
+var publishedSecrets = []string{
+	"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f",
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+}
+
+// checkSecret refuses what no random generator would have made.
+func checkSecret(secret []byte) error {
+	if len(secret) < minSecret {
+		return fmt.Errorf("is %d bytes long; make it at least %d from crypto/rand", len(secret), minSecret)
+	}
+	var seen [256]bool
+	distinct := 0
+	for _, b := range secret {
+		if !seen[b] {
+			seen[b] = true
+			distinct++
+		}
+	}
+	if distinct < minDistinct {
+		return fmt.Errorf("has only %d different bytes; make it from crypto/rand", distinct)
+	}
+	if slices.Contains(publishedSecrets, string(secret)) {
+		return errors.New("is printed in the documentation; make one from crypto/rand")
+	}
+	return nil
+}
+
+// extract makes of each secret the key that token keys are derived from.
+func extract(secrets [][]byte) [][]byte {
+	keys := make([][]byte, len(secrets))
+	for i, secret := range secrets {
+		keys[i] = hkdf.Extract(sha256.New, secret, nil)
+	}
+	return keys
+}
+
+// Kinds of users, in what a key is derived from.
+const (
+	noUserFunction byte = iota
+	anonymousUser
+	namedUser
+)
+
+// keyring derives the keys of one owner, each when it is first needed. It is
+// safe for use by one goroutine at a time.
+type keyring struct {
+	owner     Owner
+	extracted [][]byte
+	info      []byte
+	keys      []*fernet.Key
+}
+
+// newKeyring returns the keys of o. An owner without a name is anonymous where
+// the application tells users apart.
+func (m *Middleware) newKeyring(o Owner) *keyring {
+	user := noUserFunction
+	switch {
+	case o.User != "":
+		user = namedUser
+	case m.opt.User != nil:
+		user = anonymousUser
+	}
+	if m.unbound {
+		o.Session = ""
+	}
+	return &keyring{
+		owner:     o,
+		extracted: m.extracted,
+		info:      keyInfo(m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User),
+		keys:      make([]*fernet.Key, len(m.extracted)),
+	}
+}
+
+// keyInfo writes each part with its length in front, so that no two lists of
+// parts give the same bytes.
+func keyInfo(purpose string, binding byte, session string, kind byte, user string) []byte {
+	var info []byte
+	for _, part := range []string{formatLabel, purpose, string([]byte{binding}), session, string([]byte{kind}), user} {
+		info = binary.BigEndian.AppendUint32(info, uint32(len(part)))
+		info = append(info, part...)
+	}
+	return info
+}
+
+func (k *keyring) key(i int) (*fernet.Key, error) {
+	if k.keys[i] == nil {
+		key := new(fernet.Key)
+		if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[i], k.info), key[:]); err != nil {
+			return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
+		}
+		k.keys[i] = key
+	}
+	return k.keys[i], nil
+}
+
+// encrypt seals with the current secret.
+func (k *keyring) encrypt(plain []byte, now time.Time) (string, error) {
+	key, err := k.key(0)
+	if err != nil {
+		return "", err
+	}
+	token, err := fernet.EncryptAndSignAtTime(plain, key, now)
+	if err != nil {
+		return "", fmt.Errorf("pagestate: sealing: %w", err)
+	}
+	return string(token), nil
+}
+
+// decrypt tries all secrets on a token of canonical form. The lifetime is 0
+// because fernet-go would read the clock itself; checkAge does what it leaves
+// out.
+func (k *keyring) decrypt(token string) (plain []byte, err error) {
+	text := []byte(token)
+	for i := range k.extracted {
+		key, err := k.key(i)
+		if err != nil {
+			return nil, err
+		}
+		plain := fernet.VerifyAndDecrypt(text, 0, []*fernet.Key{key})
+		if plain == nil {
+			continue
+		}
+		// fernet-go takes any number of equal bytes for padding, and none.
+		if blocks := (binarySize(token) - fernetOverhead) / fernetBlock; len(plain)/fernetBlock != blocks-1 {
+			return nil, fmt.Errorf("%w: its padding is malformed", ErrInvalid)
+		}
+		return plain, nil
+	}
+	return nil, fmt.Errorf("%w: it does not authenticate for this session, user and purpose", ErrInvalid)
+}
+
+// checkForm accepts what Fernet writes and nothing else: base64url with
+// padding, of a length that blocks give. fernet-go ignores what is wrong with
+// the first, and panics over the second.
+func checkForm(token string) error {
+	size := binarySize(token)
+	if len(token)%4 != 0 || size < fernetOverhead+fernetBlock || (size-fernetOverhead)%fernetBlock != 0 {
+		return fmt.Errorf("%w: it has not the length of a token", ErrInvalid)
+	}
+	body := token[:len(token)-padding(token)]
+	for i := range len(body) {
+		if base64Value(body[i]) < 0 {
+			return fmt.Errorf("%w: it is not base64url", ErrInvalid)
+		}
+	}
+	// The last character holds bits that stand for nothing and must be 0: two
+	// bits if one padding character follows, four if two do.
+	unused := 1<<(2*padding(token)) - 1
+	if base64Value(body[len(body)-1])&unused != 0 {
+		return fmt.Errorf("%w: it is not canonical base64url", ErrInvalid)
+	}
+	return nil
+}
+
+func binarySize(token string) int {
+	return base64.URLEncoding.DecodedLen(len(token)) - padding(token)
+}
+
+// padding is how many padding characters a token ends in, at most two.
+func padding(token string) int {
+	n := 0
+	for n < 2 && n < len(token) && token[len(token)-1-n] == '=' {
+		n++
+	}
+	return n
+}
+
+// base64Value is the value of a character of base64url, or -1.
+func base64Value(c byte) int {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return int(c - 'A')
+	case 'a' <= c && c <= 'z':
+		return int(c-'a') + 26
+	case '0' <= c && c <= '9':
+		return int(c-'0') + 52
+	case c == '-':
+		return 62
+	case c == '_':
+		return 63
+	}
+	return -1
+}
+
+// envelope is what a token holds.
+type envelope struct {
+	firstSealed time.Time // to the second
+	lastSealed  time.Time // to the second; it stands in the Fernet token around
+	component   string
+	version     int
+	key         string // of a child, within its parent
+	parent      string // the instance of a child's parent, or ""
+	instance    string // instanceBytes random bytes
+	revision    uint64 // how often the instance has been sealed
+	data        []byte // shapes and payload, see internal/codec
+}
+
+// newInstance returns the identity of one component on one page.
+func newInstance() string {
+	id := make([]byte, instanceBytes)
+	rand.Read(id) // never fails, see crypto/rand
+	return string(id)
+}
+
+// appendHead writes all but the data, which follows it to the end.
+func (e *envelope) appendHead(b []byte) []byte {
+	b = append(b, formatVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.firstSealed.Unix()))
+	b = msgp.AppendString(b, e.component)
+	b = msgp.AppendUint64(b, uint64(e.version))
+	b = msgp.AppendString(b, e.key)
+	b = msgp.AppendBytes(b, []byte(e.parent))
+	b = msgp.AppendBytes(b, []byte(e.instance))
+	return msgp.AppendUint64(b, e.revision)
+}
+
+// parseEnvelope reads what was decrypted from token.
+func parseEnvelope(token string, plain []byte) (*envelope, error) {
+	if len(plain) < 9 {
+		return nil, fmt.Errorf("%w: its content is cut short", ErrInvalid)
+	}
+	if plain[0] > formatVersion {
+		return nil, fmt.Errorf("%w: it has format version %d, this release reads %d", ErrOutdated, plain[0], formatVersion)
+	}
+	e := &envelope{
+		firstSealed: unix(binary.BigEndian.Uint64(plain[1:])),
+		lastSealed:  sealedAt(token),
+	}
+	var version uint64
+	var component, key string
+	var parent, instance []byte
+	rest := plain[9:]
+	var errs [6]error
+	component, rest, errs[0] = msgp.ReadStringBytes(rest)
+	version, rest, errs[1] = msgp.ReadUint64Bytes(rest)
+	key, rest, errs[2] = msgp.ReadStringBytes(rest)
+	parent, rest, errs[3] = msgp.ReadBytesBytes(rest, nil)
+	instance, rest, errs[4] = msgp.ReadBytesBytes(rest, nil)
+	e.revision, rest, errs[5] = msgp.ReadUint64Bytes(rest)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
+	}
+	e.component, e.version, e.key, e.parent, e.instance, e.data = component, int(version), key, string(parent), string(instance), rest
+	// msgp's readers accept other forms of the same values. Format version 0,
+	// which never was, fails here too.
+	if !bytes.HasPrefix(plain, e.appendHead(nil)) || len(instance) != instanceBytes || len(parent) != 0 && len(parent) != instanceBytes {
+		return nil, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
+	}
+	return e, nil
+}
+
+// sealedAt is the time in a token of canonical form.
+func sealedAt(token string) time.Time {
+	var head [9]byte // the version and the time
+	if _, err := base64.URLEncoding.Decode(head[:], []byte(token[:12])); err != nil {
+		return time.Time{} // checkForm was not asked; no age limit allows for it
+	}
+	return unix(binary.BigEndian.Uint64(head[1:]))
+}
+
+// unix turns a time from a token into one that can be compared. What is beyond
+// the year 9999 is far enough in the future not to be told apart.
+func unix(seconds uint64) time.Time {
+	const end = 253402300800
+	return time.Unix(int64(min(seconds, end)), 0)
+}
+
+// checkAge compares whole seconds, as a token has no others.
+func (m *Middleware) checkAge(e *envelope, now time.Time) error {
+	switch {
+	case e.lastSealed.Sub(now) > maxSkew || e.firstSealed.After(e.lastSealed):
+		return fmt.Errorf("%w: it was sealed in the future", ErrInvalid)
+	case now.Sub(e.lastSealed) > m.opt.MaxAge:
+		return fmt.Errorf("%w: it was last sealed more than %v ago", ErrExpired, m.opt.MaxAge)
+	case m.opt.MaxLifetime > 0 && now.Sub(e.firstSealed) > m.opt.MaxLifetime:
+		return fmt.Errorf("%w: it was first sealed more than %v ago", ErrExpired, m.opt.MaxLifetime)
+	case e.firstSealed.Before(m.opt.NotBefore):
+		return fmt.Errorf("%w: it was first sealed before the cut-off", ErrExpired)
+	}
+	return nil
+}
+
+// now is the time to the second.
+func (m *Middleware) now() time.Time { return time.Unix(m.opt.Clock().Unix(), 0) }

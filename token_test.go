@@ -1,0 +1,379 @@
+package pagestate_test
+
+// Tokens over time and between processes: ages, rotation, versions of a
+// component, and sealing and opening without a request.
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pagestate/pagestate"
+)
+
+var ada = pagestate.Owner{Session: "session", User: "ada"}
+
+// newMiddleware returns one for counters, with the options changed.
+func newMiddleware(t *testing.T, change func(o *pagestate.Options)) *pagestate.Middleware {
+	t.Helper()
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	o := ordinary()
+	if change != nil {
+		change(&o)
+	}
+	mw, err := pagestate.New(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mw
+}
+
+func mustSeal(t *testing.T, mw *pagestate.Middleware, o pagestate.Owner, state any) string {
+	t.Helper()
+	token, err := mw.Seal(o, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestAges(t *testing.T) {
+	start := time.Date(2026, 1, 1, 12, 0, 0, 600_000_000, time.UTC)
+	const idle, life = time.Hour, 3 * time.Hour
+	tests := []struct {
+		name   string
+		reseal []time.Duration // since the start
+		open   time.Duration
+		cutOff time.Duration // since the start, 0 for none
+		want   error
+	}{
+		{"at once", nil, 0, 0, nil},
+		{"at the idle limit", nil, idle, 0, nil},
+		{"a second past it", nil, idle + time.Second, 0, pagestate.ErrExpired},
+		{"sealed again", []time.Duration{idle}, 2 * idle, 0, nil},
+		{"at the absolute limit", []time.Duration{idle, 2 * idle, 2*idle + 1}, life, 0, nil},
+		{"a second past it", []time.Duration{idle, 2 * idle, 2*idle + time.Second}, life + time.Second, 0, pagestate.ErrExpired},
+		{"a minute from the future", nil, -time.Minute, 0, nil},
+		{"more than that", nil, -time.Minute - time.Second, 0, pagestate.ErrInvalid},
+		{"first sealed before the cut-off", []time.Duration{time.Minute}, 2 * time.Minute, time.Second, pagestate.ErrExpired},
+		{"first sealed at the cut-off", nil, time.Minute, -600 * time.Millisecond, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			now := start
+			set := func(o *pagestate.Options) {
+				o.Secrets = [][]byte{[]byte("a secret for the test of ages only")}
+				o.MaxAge, o.MaxLifetime = idle, life
+				o.Clock = func() time.Time { return now }
+			}
+			mw := newMiddleware(t, set)
+			token := mustSeal(t, mw, ada, &counter{Count: 7})
+			for _, at := range test.reseal {
+				now = start.Add(at)
+				var err error
+				if token, err = mw.Reseal(t.Context(), ada, token, &counter{Count: 7}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			now = start.Add(test.open)
+			if test.cutOff != 0 {
+				mw = newMiddleware(t, func(o *pagestate.Options) {
+					set(o)
+					o.NotBefore = start.Add(test.cutOff)
+				})
+			}
+			state, err := mw.Open(t.Context(), ada, token)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if err == nil {
+				want(t, "count", state.(*counter).Count, 7)
+			}
+		})
+	}
+}
+
+func TestWithoutLimitOfLife(t *testing.T) {
+	now := time.Now()
+	mw := newMiddleware(t, func(o *pagestate.Options) {
+		o.MaxLifetime = -1
+		o.Clock = func() time.Time { return now }
+	})
+	token := mustSeal(t, mw, ada, &counter{})
+	for range 100 {
+		now = now.Add(23 * time.Hour)
+		var err error
+		if token, err = mw.Reseal(t.Context(), ada, token, &counter{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestIdleLifeIsRefreshed(t *testing.T) {
+	now := time.Now()
+	a := newCounterApp(t, pagestate.Options{Clock: func() time.Time { return now }})
+	b := a.browser()
+	token := b.get("/").field()
+	now = now.Add(12 * time.Hour)
+	want(t, "sealed at half", b.call("GET", "/show", token).token(), "")
+	now = now.Add(time.Second)
+	fresh := b.call("GET", "/show", token).token()
+	want(t, "sealed past half", fresh != "" && fresh != token, true)
+	now = now.Add(20 * time.Hour)
+	want(t, "the old one", b.call("GET", "/show", token).StatusCode, 409)
+	want(t, "the fresh one", b.call("GET", "/show", fresh).StatusCode, 200)
+}
+
+func TestRotation(t *testing.T) {
+	older, newer := newSecret(), newSecret()
+	with := func(secrets ...[]byte) *pagestate.Middleware {
+		return newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
+	}
+	tests := []struct {
+		name         string
+		seals, opens *pagestate.Middleware
+		want         error
+	}{
+		{"the same secret", with(older), with(older), nil},
+		{"an older secret listed second", with(older), with(newer, older), nil},
+		{"a newer secret listed second", with(newer, older), with(older, newer), nil},
+		{"the first seals", with(newer, older), with(older), pagestate.ErrInvalid},
+		{"an older secret dropped", with(older), with(newer), pagestate.ErrInvalid},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			token := mustSeal(t, test.seals, ada, &counter{})
+			if _, err := test.opens.Open(t.Context(), ada, token); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// TestAnotherProcess has this test binary seal in a process of its own.
+func TestAnotherProcess(t *testing.T) {
+	const variable = "PAGESTATE_TEST_SECRET"
+	if text := os.Getenv(variable); text != "" {
+		secret, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mw := newMiddleware(t, func(o *pagestate.Options) { o.Secrets = [][]byte{secret} })
+		fmt.Printf("token:%s:", mustSeal(t, mw, ada, &counter{Count: 42, Note: "from afar"}))
+		return
+	}
+	secret := newSecret()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAnotherProcess$")
+	cmd.Env = append(os.Environ(), variable+"="+hex.EncodeToString(secret))
+	out, err := cmd.CombinedOutput()
+	parts := strings.Split(string(out), ":")
+	if err != nil || len(parts) < 3 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, secrets := range map[string][][]byte{"same secret": {secret}, "older secret second": {newSecret(), secret}} {
+		mw := newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
+		state, err := mw.Open(t.Context(), ada, parts[1])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want(t, name, state.(*counter).Note, "from afar")
+	}
+}
+
+// The versions of a component between two deploys.
+type (
+	cartV1 struct {
+		Items []string
+		Note  string
+	}
+	cartV2 struct { // a field less, a field more
+		Coupon string
+		Items  []string
+	}
+	cartV3 struct{ Items []int } // a field of another kind
+)
+
+func TestDeploys(t *testing.T) {
+	secret := newSecret()
+	v1 := version[cartV1](t, secret)
+	token := mustSeal(t, v1, ada, &cartV1{Items: []string{"tea"}, Note: "gift"})
+	empty := mustSeal(t, v1, ada, &cartV1{Items: []string{}})
+	raised := version[cartV1](t, secret, pagestate.Schema(1))
+
+	state, err := version[cartV2](t, secret).Open(t.Context(), ada, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "cart", fmt.Sprintf("%+v", *state.(*cartV2)), "{Coupon: Items:[tea]}")
+
+	for name, test := range map[string]struct {
+		opens *pagestate.Middleware
+		token string
+	}{
+		"a field of another kind":      {version[cartV3](t, secret), token},
+		"behind an empty slice too":    {version[cartV3](t, secret), empty},
+		"a newer schema":               {raised, token},
+		"an older schema, rolled back": {v1, mustSeal(t, raised, ada, &cartV1{})},
+	} {
+		if _, err := test.opens.Open(t.Context(), ada, test.token); !errors.Is(err, pagestate.ErrOutdated) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// version is the application with T as its cart.
+func version[T any](t *testing.T, secret []byte, opts ...pagestate.ComponentOption) *pagestate.Middleware {
+	r := pagestate.NewRegistry()
+	pagestate.Register[T](r, "cart", opts...)
+	o := ordinary()
+	o.Secrets = [][]byte{secret}
+	mw, err := pagestate.New(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mw
+}
+
+func TestSealAndOpenWithoutRequest(t *testing.T) {
+	withUser := newMiddleware(t, func(o *pagestate.Options) {
+		o.User = func(*http.Request) string { return "" }
+	})
+	plain := newMiddleware(t, nil)
+	unbound := newMiddleware(t, func(o *pagestate.Options) { o.Session = pagestate.Unbound() })
+	tests := []struct {
+		name          string
+		mw            *pagestate.Middleware
+		sealed, opens pagestate.Owner
+		want          error
+	}{
+		{"the owner", plain, ada, ada, nil},
+		{"another session", plain, ada, pagestate.Owner{Session: "other", User: "ada"}, pagestate.ErrInvalid},
+		{"another user", plain, ada, pagestate.Owner{Session: "session", User: "bob"}, pagestate.ErrInvalid},
+		{"a user counts without a User function", plain, ada, pagestate.Owner{Session: "session"}, pagestate.ErrInvalid},
+		{"anonymous", withUser, pagestate.Owner{Session: "s"}, pagestate.Owner{Session: "s"}, nil},
+		{"no session", plain, ada, pagestate.Owner{User: "ada"}, pagestate.ErrInvalid},
+		{"unbound ignores the session", unbound, pagestate.Owner{Session: "x"}, pagestate.Owner{Session: "y"}, nil},
+		{"unbound does not ignore the user", unbound, pagestate.Owner{User: "ada"}, pagestate.Owner{}, pagestate.ErrInvalid},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			token := mustSeal(t, test.mw, test.sealed, counter{Count: 3}) // a value will do
+			state, err := test.mw.Open(t.Context(), test.opens, token)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if err == nil {
+				want(t, "count", state.(*counter).Count, 3)
+			}
+		})
+	}
+	if _, err := plain.Seal(pagestate.Owner{User: "ada"}, &counter{}); err == nil {
+		t.Error("sealed without a session")
+	}
+	if _, err := plain.Open(t.Context(), ada, ""); !errors.Is(err, pagestate.ErrInvalid) {
+		t.Errorf("an empty token: %v", err)
+	}
+}
+
+func TestReseal(t *testing.T) {
+	type list struct {
+		Filter string
+		Items  []string
+	}
+	var loads int
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	pagestate.Register[list](r, "list", pagestate.LoadWith(func(_ context.Context, l *list) error {
+		loads++
+		l.Items = []string{"loaded for " + l.Filter}
+		return nil
+	}))
+	mw, err := pagestate.New(r, ordinary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := mustSeal(t, mw, ada, &list{Filter: "open"})
+	want(t, "loads of Seal", loads, 0)
+	opened, err := mw.Open(t.Context(), ada, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := opened.(*list)
+	want(t, "loaded", state.Items[0], "loaded for open")
+	state.Filter = "done"
+	next, err := mw.Reseal(t.Context(), ada, token, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "length of a token without what was loaded", len(next), len(token))
+	opened, err = mw.Open(t.Context(), ada, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "loaded again", opened.(*list).Items[0], "loaded for done")
+
+	if _, err := mw.Reseal(t.Context(), ada, token, &counter{}); !errors.Is(err, pagestate.ErrInvalid) {
+		t.Errorf("another component: %v", err)
+	}
+	if _, err := mw.Reseal(t.Context(), pagestate.Owner{Session: "other"}, token, state); !errors.Is(err, pagestate.ErrInvalid) {
+		t.Errorf("another owner: %v", err)
+	}
+}
+
+func TestLimitOfTokenBytes(t *testing.T) {
+	mw := newMiddleware(t, func(o *pagestate.Options) { o.MaxTokenBytes = 1000 })
+	var sealed, refused int
+	for n := range 1000 {
+		token, err := mw.Seal(ada, &counter{Note: strings.Repeat("x", n)})
+		if err != nil {
+			refused++
+			continue
+		}
+		sealed++
+		want(t, "within the limit", len(token) <= 1000, true)
+		if _, err := mw.Open(t.Context(), ada, token); err != nil {
+			t.Fatalf("sealed, but: %v", err)
+		}
+	}
+	// 57 bytes around the blocks, and then base64.
+	if sealed < 500 || refused < 300 {
+		t.Errorf("%d sealed, %d refused", sealed, refused)
+	}
+}
+
+// TestForgeriesAreCheap gives the middleware tokens of the right form and the
+// largest size that nobody sealed.
+func TestForgeriesAreCheap(t *testing.T) {
+	mw := newMiddleware(t, nil)
+	const n = 100
+	tests := map[string]struct {
+		token string
+		most  uint64 // bytes to be allocated for each
+	}{
+		"of the right form": {strings.Repeat("gAAA", 1<<16-13), 3 << 18},
+		"of no form":        {strings.Repeat("????", 1<<16-13), 4 << 10},
+		"too large":         {strings.Repeat("gAAA", 1<<20), 4 << 10},
+	}
+	for name, test := range tests {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range n {
+			if _, err := mw.Open(t.Context(), ada, test.token); err == nil {
+				t.Fatal("opened")
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / n; each > test.most {
+			t.Errorf("%s: a forgery of %d bytes had %d allocated, more than %d", name, len(test.token), each, test.most)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package pagestate
+
+// This file holds the response writer that has something done before the first
+// byte leaves. What is done is in middleware.go.
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// writer calls begin once, with the status, from whatever commits the response
+// first. It does itself what commits and unwraps to the rest: a
+// ResponseController that found only Unwrap would flush past it.
+type writer struct {
+	http.ResponseWriter
+	begin func(status int) (proceed bool)
+
+	began   bool
+	refused bool // begin answered by itself: what the handler writes is dropped
+}
+
+// proceed tells whether to pass on what commits the response.
+func (w *writer) proceed(status int) bool {
+	if !w.began {
+		w.began = true
+		w.refused = !w.begin(status)
+	}
+	return !w.refused
+}
+
+func (w *writer) WriteHeader(status int) {
+	informational := 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
+	if informational || w.proceed(status) {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	if !w.proceed(http.StatusOK) {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *writer) WriteString(s string) (int, error) {
+	if !w.proceed(http.StatusOK) {
+		return len(s), nil
+	}
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// sniffed is how much net/http looks at to guess a Content-Type before it
+// copies the rest of a source directly.
+const sniffed = 512
+
+// ReadFrom keeps the way that copies a file to a connection without reading it.
+// As with net/http's own, the response begins with the first byte of src: if
+// there is none, the handler may still answer with an error.
+func (w *writer) ReadFrom(src io.Reader) (int64, error) {
+	if w.began && !w.refused {
+		return io.Copy(w.ResponseWriter, src)
+	}
+	first := &firstBytes{src: src, w: w}
+	n, err := io.Copy(w.ResponseWriter, io.LimitReader(first, sniffed))
+	if err != nil || n < sniffed {
+		return n + first.dropped, err
+	}
+	rest, err := io.Copy(w.ResponseWriter, src)
+	return n + rest, err
+}
+
+// firstBytes reads from src, and nothing for a writer that refused.
+type firstBytes struct {
+	src     io.Reader
+	w       *writer
+	dropped int64
+}
+
+func (f *firstBytes) Read(p []byte) (int, error) {
+	n, err := f.src.Read(p)
+	if n > 0 && !f.w.proceed(http.StatusOK) {
+		f.dropped += int64(n)
+		n = 0
+	}
+	return n, err
+}
+
+func (w *writer) Flush() { _ = w.FlushError() }
+
+func (w *writer) FlushError() error {
+	flushes := can[http.Flusher](w) || can[interface{ FlushError() error }](w)
+	if flushes && !w.proceed(http.StatusOK) {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if can[http.Hijacker](w) && !w.proceed(http.StatusSwitchingProtocols) {
+		return nil, nil, http.ErrHijacked
+	}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// can tells whether a writer inside is a T, as http.ResponseController finds
+// it. What is not supported, as hijacking HTTP/2, does not commit the response.
+func can[T any](w http.ResponseWriter) bool {
+	for {
+		switch outer := w.(type) {
+		case *writer: // has all methods, whatever it wraps
+			w = outer.ResponseWriter
+		case T:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = outer.Unwrap()
+		default:
+			return false
+		}
+	}
+}
