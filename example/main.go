@@ -1,0 +1,131 @@
+// Command example serves a page whose counter lives in the page. Run it from
+// the repository root with
+//
+//	go run ./example
+//
+// and open the address that it prints.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "`address` to listen on; port 0 picks a free one")
+	key := flag.String("key", "pagestate.key", "`file` with the secret; made if there is none")
+	flag.Parse()
+	if err := run(*addr, *key); err != nil {
+		fmt.Fprintln(os.Stderr, "example:", err)
+		os.Exit(1)
+	}
+}
+
+func run(addr, keyFile string) error {
+	secret, err := loadSecret(keyFile)
+	if err != nil {
+		return err
+	}
+	handler, err := newSite(secret)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Open http://%s (stop with Ctrl-C)\n", listener.Addr())
+	return serve(listener, handler)
+}
+
+func serve(listener net.Listener, handler http.Handler) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		stop() // from here on a second Ctrl-C ends the program at once
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		// Browsers open connections ahead of need, which are not worth a longer wait.
+		return server.Close()
+	} else {
+		return err
+	}
+}
+
+// loadSecret reads the secret from a file. Whoever has it can open and forge
+// every token, and without it the pages that are open now are worth nothing: it
+// belongs in no repository, and in a backup.
+func loadSecret(path string) ([]byte, error) {
+	secret, err := readSecret(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	// Another process may have been faster, and then its secret is the one.
+	if err := createSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return readSecret(path)
+}
+
+func readSecret(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	// On Windows, where other rules keep a file private, Go makes these bits up.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s is open to other users (mode %04o); say: chmod 600 %[1]s", path, info.Mode().Perm())
+	}
+	return io.ReadAll(file)
+}
+
+// createSecret fills a file of another name and then links it to path, which
+// happens in one step and fails if there is something already: nobody reads
+// half a secret, and none is ever overwritten.
+func createSecret(path string) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".pagestate-*.key") // has mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails
+	_, err = file.Write(secret)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Link(file.Name(), path)
+}
