@@ -44,14 +44,14 @@ func From[T any](ctx context.Context) (*T, error) {
 }
 
 // Attach makes state a component of the page that the response shows, with an
-// instance of its own: its Load runs, and the visitor has a session afterwards,
+// instance of its own, or with [Under] a child of another one: its Load runs, and the visitor has a session afterwards,
 // so call it before anything is written. [Token] and [Field] then give what the
 // page must hold.
 //
 // It returns [ErrNoMiddleware], an error that names a type which is not
 // registered, what Load returned, or that of the session's store. A state that
 // is attached or was opened in this request cannot be attached again.
-func Attach[T any](ctx context.Context, state *T) error {
+func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 	x, err := exchangeOf(ctx)
 	if err != nil {
 		return err
@@ -70,6 +70,11 @@ func Attach[T any](ctx context.Context, state *T) error {
 	in, err := x.m.newInstance(keys, state)
 	if err != nil {
 		return err
+	}
+	for _, o := range opts {
+		if err := x.place(in, o); err != nil {
+			return err
+		}
 	}
 	if err := x.m.load(ctx, in); err != nil {
 		return err

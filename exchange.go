@@ -42,7 +42,10 @@ type exchange struct {
 	answering bool               // the error handler was called
 	warnings  []func()           // run by unlock
 
-	encoding string // Content-Encoding from outside the middleware
+	tokens   []string     // all of the request's
+	others   []*authentic // of those but the first that authenticate; nil until a child was asked for
+	fetched  fetched      // locks itself
+	encoding string       // Content-Encoding from outside the middleware
 }
 
 type exchangeKey struct{}
@@ -172,9 +175,10 @@ func without(lines []string, line string) []string {
 }
 
 // act makes in the component that acts.
-func (x *exchange) act(in *instance) {
+func (x *exchange) act(in *instance, tokens []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.tokens = tokens
 	x.acting, x.arrived, x.was = in, in.token, in.envelope.data
 	x.hold(in)
 }

@@ -59,9 +59,18 @@ func (m *Middleware) checkToken(token string) error {
 	return checkForm(token)
 }
 
-// open turns a token that checkToken let through into an instance. Until it is decrypted,
-// no code of the application runs.
-func (m *Middleware) open(ctx context.Context, keys *keyring, token string) (*instance, error) {
+// authentic is a token that was sealed for the owner, opened as far as its
+// envelope.
+type authentic struct {
+	envelope
+	token string
+}
+
+// authenticate runs no code of the application.
+func (m *Middleware) authenticate(keys *keyring, token string) (*authentic, error) {
+	if err := m.checkToken(token); err != nil {
+		return nil, err
+	}
 	plain, err := keys.decrypt(token)
 	if err != nil {
 		return nil, err
@@ -70,7 +79,14 @@ func (m *Middleware) open(ctx context.Context, keys *keyring, token string) (*in
 	if err != nil {
 		return nil, err
 	}
+	return &authentic{*e, token}, nil
+}
+
+// resume makes an instance of a token. prepare gets the state when its rows
+// are there and load has not run.
+func (m *Middleware) resume(ctx context.Context, keys *keyring, a *authentic, f *fetched, prepare func(state any)) (*instance, error) {
 	now := m.now()
+	e := &a.envelope
 	if err := m.checkAge(e, now); err != nil {
 		return nil, err
 	}
@@ -79,8 +95,12 @@ func (m *Middleware) open(ctx context.Context, keys *keyring, token string) (*in
 		return nil, err
 	}
 	state := reflect.New(c.typ)
-	if err := c.plan.Decode(e.data, state.Elem()); err != nil {
+	refs, err := c.plan.Decode(e.data, state.Elem())
+	if err != nil {
 		return nil, decodeError(err)
+	}
+	if err := m.resolve(ctx, c, refs, f); err != nil {
+		return nil, err
 	}
 	in := &instance{
 		component: c,
@@ -88,11 +108,15 @@ func (m *Middleware) open(ctx context.Context, keys *keyring, token string) (*in
 		value:     state.Elem(),
 		keys:      keys,
 		envelope:  *e,
-		token:     token,
+		token:     a.token,
 		refresh:   now.Sub(e.lastSealed) > m.opt.MaxAge/2,
 	}
+	prepare(in.state)
 	return in, m.load(ctx, in)
 }
+
+// asSaved is the prepare of a state that is resumed with what was saved.
+func asSaved(any) {}
 
 func (m *Middleware) componentOf(e *envelope) (*component, error) {
 	c := m.registry.named(e.component)
@@ -220,7 +244,12 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*insta
 	if o.Session == "" && !m.unbound {
 		return nil, errNoSession
 	}
-	return m.open(ctx, m.newKeyring(o), token)
+	keys := m.newKeyring(o)
+	a, err := m.authenticate(keys, token)
+	if err != nil {
+		return nil, err
+	}
+	return m.resume(ctx, keys, a, new(fetched), asSaved)
 }
 
 // Reseal returns a token that continues the instance in token with another

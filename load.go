@@ -92,6 +92,19 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 	return nil
 }
 
+// reload runs load again with new arguments. What it filled before is emptied,
+// as if the state had just come out of its token.
+func (m *Middleware) reload(ctx context.Context, in *instance, prepare func(state any)) error {
+	for i, out := range in.leftOut.fields {
+		if out {
+			in.field(i).SetZero()
+		}
+	}
+	in.leftOut = leftOut{}
+	prepare(in.state)
+	return m.load(ctx, in)
+}
+
 // maxCompared is the size up to which a field that load set is compared with
 // what it is when the response is written.
 const maxCompared = 16 << 20

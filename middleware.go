@@ -243,18 +243,22 @@ func (x *exchange) resume() error {
 	if len(tokens) > x.m.opt.MaxTokens {
 		return fmt.Errorf("%w: %d tokens, the most is %d", ErrTooLarge, len(tokens), x.m.opt.MaxTokens)
 	}
-	if err := x.m.checkToken(tokens[0]); err != nil {
+	if err := x.m.checkToken(tokens[0]); err != nil { // before the session is read
 		return err
 	}
 	keys, err := x.existingKeys()
 	if err != nil {
 		return err
 	}
-	in, err := x.m.open(x.r.Context(), keys, tokens[0])
+	a, err := x.m.authenticate(keys, tokens[0])
 	if err != nil {
 		return err
 	}
-	x.act(in)
+	in, err := x.m.resume(x.r.Context(), keys, a, &x.fetched, asSaved)
+	if err != nil {
+		return err
+	}
+	x.act(in, tokens)
 	return nil
 }
 

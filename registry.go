@@ -1,7 +1,8 @@
 package pagestate
 
 // This file holds what an application registers before the first New: its
-// components and the codecs for types it does not own. Whether these types can
+// components and the codecs for types it does not own. Models, queries and
+// blocks have files of their own. Whether these types can
 // be saved is checked in internal/codec; what a state is when it is resumed is
 // in load.go.
 
@@ -33,17 +34,25 @@ type Registry struct {
 	components map[reflect.Type]*component
 	names      map[string]reflect.Type
 	registered map[reflect.Type]string
+	models     map[*codec.Plan]fetch
+	queries    map[string]any // *registeredQuery[A, R]
+	blocks     map[string]*blockSet
 	faults     []error
 }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{
+	r := &Registry{
 		types:      codec.NewTypes(reflect.TypeFor[Component]()),
 		components: make(map[reflect.Type]*component),
 		names:      make(map[string]reflect.Type),
 		registered: make(map[reflect.Type]string),
+		models:     make(map[*codec.Plan]fetch),
+		queries:    make(map[string]any),
+		blocks:     make(map[string]*blockSet),
 	}
+	r.types.AddNamed(reflect.TypeFor[Block](), r.savedBlock())
+	return r
 }
 
 // component is a registered type whose values can be sealed.
@@ -154,18 +163,10 @@ func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
 
 // claim takes a name for a type, or records why it cannot.
 func (r *Registry) claim(typ reflect.Type, name string) bool {
-	if r.closed {
-		panic(fmt.Sprintf("pagestate: %s is registered after the first New", typ))
-	}
 	before := len(r.faults)
-	if name == "" {
-		r.fault("%s: its name is empty", typ)
-	}
+	r.claimName(typ, name)
 	if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Interface {
 		r.fault("%s: a pointer or interface type cannot be registered; register the type behind it", typ)
-	}
-	if other, ok := r.names[name]; ok {
-		r.fault("%s: its name %q is taken by %s", typ, name, other)
 	}
 	if other, ok := r.registered[typ]; ok {
 		r.fault("%s: is registered as %q already, and as %q", typ, other, name)
@@ -173,8 +174,24 @@ func (r *Registry) claim(typ reflect.Type, name string) bool {
 	if len(r.faults) > before {
 		return false
 	}
-	r.names[name] = typ
 	r.registered[typ] = name
+	return true
+}
+
+// claimName takes a name for a type that may be registered under several.
+func (r *Registry) claimName(typ reflect.Type, name string) bool {
+	if r.closed {
+		panic(fmt.Sprintf("pagestate: %s is registered after the first New", typ))
+	}
+	if name == "" {
+		r.fault("%s: its name is empty", typ)
+		return false
+	}
+	if other, ok := r.names[name]; ok {
+		r.fault("%s: its name %q is taken by %s", typ, name, other)
+		return false
+	}
+	r.names[name] = typ
 	return true
 }
 

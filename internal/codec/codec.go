@@ -16,6 +16,8 @@
 //	container.go  pointers, slices, arrays and maps
 //	struct.go     structs
 //	interface.go  values whose type stands beside them
+//	reference.go  models: saved as a key, and fetched again
+//	named.go      what is saved by the name it was registered under
 //	std.go        types of the standard library with a form of their own
 //
 // Encoded data is the shapes, a MessagePack array, and behind it the payload,
@@ -47,6 +49,8 @@ const (
 	MaxDepth = 64
 	// MaxElements is how many elements one slice, array or map may have.
 	MaxElements = 1 << 20
+	// MaxReferences is how many references one value may hold.
+	MaxReferences = 10_000
 	// maxNumber is the size in bytes of a big number's magnitude.
 	maxNumber = 1 << 10
 )

@@ -102,7 +102,7 @@ func mustEncode(t testing.TB, p *Plan, v any) []byte {
 
 func decodeValue(p *Plan, data []byte) (any, error) {
 	v := reflect.New(p.Type).Elem()
-	err := p.Decode(data, v)
+	_, err := p.Decode(data, v)
 	return v.Interface(), err
 }
 
@@ -669,7 +669,7 @@ func TestOmit(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := reflect.New(p.Type).Elem()
-		if err := p.Decode(data, got); err != nil {
+		if _, err := p.Decode(data, got); err != nil {
 			t.Fatal(err)
 		}
 		for j := range p.Fields {
@@ -794,7 +794,7 @@ func TestStringsShareOneAllocation(t *testing.T) {
 	data := mustEncode(t, p, v)
 	out := reflect.New(p.Type).Elem()
 	allocs := testing.AllocsPerRun(10, func() {
-		if err := p.Decode(data, out); err != nil {
+		if _, err := p.Decode(data, out); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -137,20 +137,44 @@ func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
 		return err
 	}
 	v.Set(reflect.MakeSlice(v.Type(), length, length))
-	if err := decodeElements(d, n.elem, v, length); err != nil {
+	references, err := decodeElements(d, n.elem, v, length)
+	if err != nil {
 		return err
+	}
+	if d.optional && len(references) > 0 {
+		d.after = append(d.after, func() { dropMissing(v, references) })
 	}
 	d.leave()
 	return nil
 }
 
-func decodeElements(d *decoder, elem node, v reflect.Value, length int) error {
-	for i := range length {
-		if err := elem.decode(d, v.Index(i)); err != nil {
-			return at(index(i), err)
+// dropMissing takes the elements out of a slice whose rows did not come back.
+func dropMissing(v reflect.Value, references map[int]*reference) {
+	kept := v.Slice(0, 0)
+	for i := range v.Len() {
+		if ref := references[i]; ref == nil || !ref.missing {
+			kept = reflect.Append(kept, v.Index(i))
 		}
 	}
-	return nil
+	v.Set(kept)
+}
+
+// decodeElements returns those elements that are references and may be missing.
+func decodeElements(d *decoder, elem node, v reflect.Value, length int) (references map[int]*reference, err error) {
+	for i := range length {
+		d.direct = nil
+		if err := elem.decode(d, v.Index(i)); err != nil {
+			return nil, at(index(i), err)
+		}
+		if d.optional && d.direct != nil {
+			if references == nil {
+				references = make(map[int]*reference)
+			}
+			references[i] = d.direct
+		}
+	}
+	d.direct = nil
+	return references, nil
 }
 
 // least is the least size of a value of n. A struct of an older shape may have
@@ -200,7 +224,7 @@ func (n *arrayNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.open(n.length); err != nil {
 		return err
 	}
-	if err := decodeElements(d, n.elem, v, n.length); err != nil {
+	if _, err := decodeElements(d, n.elem, v, n.length); err != nil {
 		return err
 	}
 	d.leave()
@@ -360,6 +384,17 @@ func (n *mapNode) decode(d *decoder, v reflect.Value) error {
 	return nil
 }
 
+// setEntry puts an element into a map again that was copied there before its
+// rows were in place, or takes it out if it is a reference whose row is missing.
+func setEntry(v, key, elem reflect.Value, ref *reference) func() {
+	return func() {
+		if ref != nil && ref.missing {
+			elem = reflect.Value{}
+		}
+		v.SetMapIndex(key, elem)
+	}
+}
+
 func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 	key := reflect.New(v.Type().Key()).Elem()
 	elem := reflect.New(v.Type().Elem()).Elem()
@@ -379,11 +414,19 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 			return malformed("a NaN as a map key")
 		}
 		last = encoded
+		before := len(d.list)
+		d.direct = nil
 		if err := n.elem.decode(d, elem); err != nil {
 			return at("[]", err)
 		}
 		v.SetMapIndex(key, elem)
+		if len(d.list) > before {
+			d.after = append(d.after, setEntry(v, key, elem, d.direct))
+			key = reflect.New(v.Type().Key()).Elem()
+			elem = reflect.New(v.Type().Elem()).Elem()
+		}
 	}
+	d.direct = nil
 	if v.Len() == length {
 		return nil
 	}

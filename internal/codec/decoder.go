@@ -18,6 +18,10 @@ type decoder struct {
 	budget  int    // how many bytes may still be allocated
 	depth   int
 
+	References
+	optional bool       // of the field being decoded: its rows may be missing
+	direct   *reference // the value just decoded, if it is a reference and nothing around it
+
 	groups []group // the components whose shapes stand in the data
 	met    int     // how many of groups the value has referred to so far
 	views  views   // of the component being decoded

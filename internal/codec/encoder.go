@@ -17,6 +17,8 @@ type encoder struct {
 	keys   []byte  // encoded map keys, waiting to be sorted; used as a stack
 	groups []*Plan // the components met behind interfaces, the sealed one first
 
+	references int
+
 	depth   int
 	charged int  // what decoding will allocate, but for its strings
 	strings bool // whether there is a string that is not empty

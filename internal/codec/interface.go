@@ -100,12 +100,13 @@ func (n *interfaceNode) decode(d *decoder, v reflect.Value) error {
 		return err
 	}
 	held := reflect.New(typ).Elem()
+	before := len(d.list)
 	if err := value.decode(d, held); err != nil {
 		return err
 	}
 	d.views = outer
 	d.leave()
-	v.Set(held)
+	d.complete(before, func() { v.Set(held) })
 	return nil
 }
 

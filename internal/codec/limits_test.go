@@ -310,7 +310,7 @@ func TestMemoryStaysWithinBudget(t *testing.T) {
 				data := append(shapes, test.payload...)
 				v := reflect.New(test.typ).Elem()
 				used := allocated(func() {
-					_ = p.Decode(data, v) // some are within the budget, some are not
+					_, _ = p.Decode(data, v) // some are within the budget, some are not
 				})
 				// Go rounds each allocation up, and the tables have a budget of their own.
 				budget := memoryBudget(len(test.payload))

@@ -16,6 +16,7 @@ type Plan struct {
 
 	types        *Types
 	custom       *Custom
+	model        *Model
 	node         node
 	pointer      node // to such a value
 	table        table
@@ -30,9 +31,6 @@ type Custom struct {
 	// Decode sets v, which is zero. It may keep b.
 	Decode func(b []byte, v reflect.Value) error
 }
-
-// Component tells whether p is a component and not a Custom.
-func (p *Plan) Component() bool { return p.custom == nil }
 
 // finish derives what needs every node to be complete.
 func (p *Plan) finish() {
@@ -103,36 +101,38 @@ func (p *Plan) FieldValue(v reflect.Value, i int) reflect.Value {
 // Encode wrote. After an error v is half set and of no use.
 //
 // Strings of the value are parts of one string as long as the payload; bytes
-// are copies.
-func (p *Plan) Decode(data []byte, v reflect.Value) error {
-	if err := p.decode(data, v); err != nil {
-		return at(typeName(p.Type), err)
+// are copies. Where the value refers to rows, v is complete only after they have
+// been resolved.
+func (p *Plan) Decode(data []byte, v reflect.Value) (References, error) {
+	refs, err := p.decode(data, v)
+	if err != nil {
+		return References{}, at(typeName(p.Type), err)
 	}
-	return nil
+	return refs, nil
 }
 
-func (p *Plan) decode(data []byte, v reflect.Value) error {
+func (p *Plan) decode(data []byte, v reflect.Value) (References, error) {
 	groups, payload, err := readShapes(p, data)
 	if err != nil {
-		return err
+		return References{}, err
 	}
 	d := newDecoder(payload)
 	d.groups = groups
 	own, err := d.component(0, p.types)
 	if err != nil {
-		return err
+		return References{}, err
 	}
 	d.views = own.views
 	if err := p.node.decode(&d, v); err != nil {
-		return err
+		return References{}, err
 	}
 	if len(d.b) > 0 {
-		return malformed("more than a payload")
+		return References{}, malformed("more than a payload")
 	}
 	if d.met < len(groups) {
-		return malformed("a type that nothing holds")
+		return References{}, malformed("a type that nothing holds")
 	}
-	return nil
+	return d.References, nil
 }
 
 // versionNode is a component whose schema version is not 0: the version is part

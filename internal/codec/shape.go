@@ -235,7 +235,7 @@ func match(pairs []pair, written, own string) ([]pair, bool) {
 			pairs = append(pairs, pair{w, o})
 			written, own = rest, ownRest
 			continue
-		case '<':
+		case '<', '&':
 			// A registered name may hold any character.
 			n, rest, _ := strings.Cut(own[1:], ":")
 			length, _ := strconv.Atoi(n)

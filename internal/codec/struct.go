@@ -81,9 +81,13 @@ func (n *structNode) decode(d *decoder, v reflect.Value) error {
 
 func (n *structNode) decodeField(d *decoder, v reflect.Value, i int) error {
 	f := &n.fields[i]
+	outer := d.optional
+	d.optional = f.Optional
 	if err := f.node.decode(d, v.Field(f.index)); err != nil {
 		return at("."+f.GoName, err)
 	}
+	d.optional = outer
+	d.direct = nil
 	return nil
 }
 

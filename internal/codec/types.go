@@ -15,6 +15,7 @@ import (
 type Types struct {
 	byType  map[reflect.Type]*Plan
 	byName  map[string]*Plan
+	named   map[reflect.Type]Named
 	order   []*Plan // in the order of registration, so that faults are too
 	ignored map[reflect.Type]bool
 	basics  []node // of basicTypes
@@ -40,6 +41,7 @@ func NewTypes(ignored ...reflect.Type) *Types {
 	t := &Types{
 		byType:  make(map[reflect.Type]*Plan),
 		byName:  make(map[string]*Plan),
+		named:   make(map[reflect.Type]Named),
 		ignored: make(map[reflect.Type]bool),
 		memo:    make(map[memoKey]node),
 	}
@@ -59,6 +61,17 @@ func (t *Types) Add(name string, typ reflect.Type, version int) {
 func (t *Types) AddCustom(name string, typ reflect.Type, c Custom) {
 	t.add(&Plan{Name: name, Type: typ, custom: &c})
 }
+
+// AddModel registers a type that is saved as its key.
+func (t *Types) AddModel(name string, typ reflect.Type, m Model) *Plan {
+	p := &Plan{Name: name, Type: typ, model: &m}
+	t.add(p)
+	return p
+}
+
+// AddNamed registers a type that is saved as a name and arguments. It has no
+// name of its own, and may be added again.
+func (t *Types) AddNamed(typ reflect.Type, n Named) { t.named[typ] = n }
 
 func (t *Types) add(p *Plan) {
 	p.types = t
@@ -81,7 +94,9 @@ func (t *Types) Compile() []error {
 	}
 	for _, p := range t.order {
 		p.node = t.compile(site{typ: p.Type, shown: p.Type, path: typeName(p.Type)})
-		p.pointer = &pointerNode{p.node, int(p.Type.Size())}
+		if p.node != nil { // else its faults would be reported twice
+			p.pointer = t.compile(site{typ: reflect.PointerTo(p.Type), shown: p.Type, path: typeName(p.Type)})
+		}
 	}
 	if len(t.faults) > 0 {
 		return t.faults
@@ -136,6 +151,9 @@ func (t *Types) compile(s site) node {
 	if p.custom != nil {
 		return &customNode{name: p.Name, custom: p.custom}
 	}
+	if p.model != nil {
+		return t.compileReference(s, p, false)
+	}
 	if p.Version != 0 {
 		n := &versionNode{version: p.Version}
 		t.remember(s, n)
@@ -159,6 +177,9 @@ func (t *Types) compileType(s site) node {
 	}
 	if sig, ok := templateTypes[s.typ]; ok {
 		return stringNode{leaf{sig, 1}}
+	}
+	if named, ok := t.named[s.typ]; ok {
+		return t.compileNamed(s, named)
 	}
 	switch s.typ.Kind() {
 	case reflect.Pointer:
@@ -185,7 +206,30 @@ func (t *Types) unsafe(s site) {
 	t.fault(s, `%s is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`, s.shown)
 }
 
+// compileReference returns the node of a model, or of a pointer to it.
+func (t *Types) compileReference(s site, model *Plan, pointer bool) node {
+	n := &referenceNode{plan: model, pointer: pointer}
+	t.remember(s, n)
+	key := site{typ: model.model.Key, shown: model.model.Key, path: typeName(model.Type) + " key"}
+	if !t.isKey(key.typ) || t.mayBeNaN(key.typ) {
+		t.fault(key, "%s cannot be the key of model %q; use a type without pointers, interfaces and floats", key.typ, model.Name)
+		return nil
+	}
+	n.key = t.compile(key)
+	return t.whole(s, n, n.key)
+}
+
+func (t *Types) compileNamed(s site, named Named) node {
+	n := &namedNode{named: named}
+	t.remember(s, n)
+	n.args = t.compile(site{typ: named.Args, shown: named.Args, path: s.path + ".Args", own: named.Args.PkgPath()})
+	return t.whole(s, n, n.args)
+}
+
 func (t *Types) compilePointer(s site) node {
+	if p := t.byType[s.typ.Elem()]; p != nil && p.model != nil {
+		return t.compileReference(s, p, true)
+	}
 	n := &pointerNode{size: int(s.typ.Elem().Size())}
 	t.remember(s, n)
 	elem := s.elem("")

@@ -278,11 +278,8 @@ func (n *nillable) IsNil() bool { return n == nil }
 func TestLookup(t *testing.T) {
 	types := compile(t, newTypes(reflect.TypeFor[point]()))
 	p := types.Name("root")
-	if p.Type != reflect.TypeFor[point]() || types.Type(p.Type) != p || !p.Component() {
+	if p.Type != reflect.TypeFor[point]() || types.Type(p.Type) != p {
 		t.Errorf("got %+v", p)
-	}
-	if types.Name("money").Component() {
-		t.Error("a codec is a component")
 	}
 	if types.Name("none") != nil || types.Type(reflect.TypeFor[int]()) != nil {
 		t.Error("found what is not registered")

@@ -1,0 +1,154 @@
+package pagestate
+
+// This file holds children: components inside another one's part of the page,
+// each with state and a token of its own.
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
+
+// An AttachOption is given to [Attach].
+type AttachOption struct {
+	parent any
+	key    string
+}
+
+// Under attaches a state as a child of parent, which was attached or opened in
+// this request, under a key that tells it from the parent's other children of
+// its type: "item-42". [Child] finds it again by these. The child's token names
+// the instance of its parent, so it is of no use under another.
+func Under(parent any, key string) AttachOption { return AttachOption{parent, key} }
+
+// place puts a new instance where the option says.
+func (x *exchange) place(in *instance, o AttachOption) error {
+	parent := x.instance(o.parent)
+	switch {
+	case o.key == "":
+		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
+	case parent == nil:
+		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
+	case in.envelope.parent != "":
+		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
+	case x.child(in.component, parent, o.key) != nil:
+		return fmt.Errorf("pagestate: attaching %s: its parent has a child %q already", in.component.name, o.key)
+	}
+	in.envelope.parent, in.envelope.key = parent.envelope.instance, o.key
+	return nil
+}
+
+// child returns the child of that name that was attached or opened already.
+func (x *exchange) child(c *component, parent *instance, key string) *instance {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, in := range x.instances {
+		if in.keys == x.keys && in.component == c && in.envelope.isChild(parent, key) {
+			return in
+		}
+	}
+	return nil
+}
+
+func (e *envelope) isChild(parent *instance, key string) bool {
+	return e.parent == parent.envelope.instance && e.key == key
+}
+
+// Child returns the child of parent that was attached with [Under] and that key:
+// from one of the request's further tokens, opened now, or one that this
+// request has opened or attached before, which is the same pointer then.
+//
+// update gives the child new arguments before its Load runs; nil leaves them as
+// they are. With an update, a child that was opened before is loaded again, and
+// what was changed in the fields that Load fills is gone.
+//
+// What changes in a child is sealed when its token is put into the page, by
+// [Token] or [Field]: the response header carries the component that acts alone.
+//
+// It returns [ErrMissing] if the request brought no such child, [ErrInvalid] if
+// it brought two, and otherwise the errors of [Middleware.Open]. Tokens that do
+// not authenticate are passed over.
+func Child[T any](ctx context.Context, parent any, key string, update func(*T)) (*T, error) {
+	x, err := exchangeOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := x.m.registry.component(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	above := x.instance(parent)
+	if above == nil {
+		return nil, fmt.Errorf("pagestate: opening a child %s: its parent, a %T, is neither attached nor opened", c.name, parent)
+	}
+	prepare := func(any) {}
+	if update != nil {
+		prepare = func(state any) { update(state.(*T)) }
+	}
+	in := x.child(c, above, key)
+	switch {
+	case in == nil:
+		in, err = x.openChild(ctx, c, above, key, prepare)
+	case update != nil:
+		err = x.m.reload(ctx, in, prepare)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return in.state.(*T), nil
+}
+
+func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (*instance, error) {
+	x.touch()
+	a, err := x.childToken(c, parent, key)
+	if err != nil {
+		return nil, err
+	}
+	in, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	if err != nil {
+		return nil, err
+	}
+	// Another goroutine of the handler may have been faster.
+	if before := x.child(c, parent, key); before != nil {
+		return before, nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.hold(in)
+	return in, nil
+}
+
+// childToken finds the child among the request's further tokens.
+func (x *exchange) childToken(c *component, parent *instance, key string) (*authentic, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.others == nil {
+		x.others = x.m.authenticated(parent.keys, x.tokens)
+	}
+	var found *authentic
+	for _, a := range x.others {
+		if a.component != c.name || !a.isChild(parent, key) {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%w: two tokens are for the child %s %q", ErrInvalid, c.name, key)
+		}
+		found = a
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%w: no token is for the child %s %q", ErrMissing, c.name, key)
+	}
+	return found, nil
+}
+
+// authenticated returns those of the tokens that are the owner's, but for the
+// first, which is the acting component's.
+func (m *Middleware) authenticated(keys *keyring, tokens []string) []*authentic {
+	others := []*authentic{} // not nil: they have been looked at
+	for _, token := range tokens[min(1, len(tokens)):] {
+		if a, err := m.authenticate(keys, token); err == nil {
+			others = append(others, a)
+		}
+	}
+	return others
+}

@@ -1,0 +1,160 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Model describes a type whose values are saved as a key and fetched again.
+type Model struct {
+	// Key is the type of the key: a safe type that can be compared, without
+	// pointers, interfaces and floats.
+	Key reflect.Type
+	// KeyOf returns the key of the value that a pointer points to.
+	KeyOf func(pointer reflect.Value) reflect.Value
+}
+
+// referenceSize is about what decoding one reference allocates.
+const referenceSize = 144
+
+// referenceNode is a model, T or *T. It writes the key alone, and nil for a nil
+// pointer or a zero T.
+type referenceNode struct {
+	plan    *Plan
+	key     node
+	pointer bool
+}
+
+func (n *referenceNode) signature(s *signer) {
+	s.text(fmt.Sprintf("&%d:%s", len(n.plan.Name), n.plan.Name))
+	s.node(n.key)
+}
+func (n *referenceNode) least() int    { return 1 }
+func (n *referenceNode) nilable() bool { return true }
+
+func (n *referenceNode) encode(e *encoder, v reflect.Value) error {
+	if v.IsZero() {
+		e.nil()
+		return nil
+	}
+	if !n.pointer {
+		v = addressable(v).Addr()
+	}
+	key := n.plan.model.KeyOf(v)
+	if key.IsZero() {
+		return fmt.Errorf("%w: a row of model %q that has no key yet; save the row first", ErrUnsavable, n.plan.Name)
+	}
+	if e.references++; e.references > MaxReferences {
+		return fmt.Errorf("%w: more than %d references", ErrLimit, MaxReferences)
+	}
+	e.charge(1, referenceSize)
+	return n.key.encode(e, key)
+}
+
+func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
+	if d.nil() {
+		return nil
+	}
+	if len(d.list) == MaxReferences {
+		return fmt.Errorf("%w: more than %d references", ErrLimit, MaxReferences)
+	}
+	if err := d.charge(1, referenceSize); err != nil {
+		return err
+	}
+	key := reflect.New(n.plan.model.Key).Elem()
+	if err := n.key.decode(d, key); err != nil {
+		return err
+	}
+	if key.IsZero() {
+		return malformed("a reference without a key")
+	}
+	d.direct = &reference{model: n.plan, key: key.Interface(), target: v, pointer: n.pointer, optional: d.optional}
+	d.list = append(d.list, d.direct)
+	return nil
+}
+
+// reference is a place in a decoded value that waits for a row.
+type reference struct {
+	model    *Plan
+	key      any
+	target   reflect.Value
+	pointer  bool
+	optional bool
+	missing  bool
+}
+
+// References are the places in a decoded value that wait for their rows. The
+// value is complete after Resolve.
+type References struct {
+	list []*reference
+	// after is done when the rows are in place: what holds a copy of them is
+	// put where it belongs, the inner before the outer.
+	after []func()
+}
+
+// complete does what copies a value: now, or after the rows are in place if the
+// value, which began when there were so many references before, has any.
+func (r *References) complete(before int, do func()) {
+	if len(r.list) > before {
+		r.after = append(r.after, do)
+		return
+	}
+	do()
+}
+
+// Missing says which row did not come back.
+type Missing struct {
+	Model string
+	Key   any
+}
+
+func (e *Missing) Error() string { return fmt.Sprintf("a row of model %q is gone", e.Model) }
+
+// Models returns the plans of the models referred to, each once.
+func (r *References) Models() []*Plan {
+	var models []*Plan
+	for _, ref := range r.list {
+		if !slices.Contains(models, ref.model) {
+			models = append(models, ref.model)
+		}
+	}
+	return models
+}
+
+// Keys returns the keys of the rows of one model, each once.
+func (r *References) Keys(model *Plan) []any {
+	var keys []any
+	seen := make(map[any]bool)
+	for _, ref := range r.list {
+		if ref.model == model && !seen[ref.key] {
+			seen[ref.key] = true
+			keys = append(keys, ref.key)
+		}
+	}
+	return keys
+}
+
+// Resolve puts the rows into their places. row returns a pointer to a row, or
+// nil if there is none; then the place stays zero if its field is optional, and
+// the element of an optional slice or map is dropped. Otherwise the error is a
+// *Missing.
+func (r *References) Resolve(row func(model *Plan, key any) any) error {
+	for _, ref := range r.list {
+		pointer := row(ref.model, ref.key)
+		switch {
+		case pointer == nil && ref.optional:
+			ref.missing = true
+		case pointer == nil:
+			return &Missing{ref.model.Name, ref.key}
+		case ref.pointer:
+			ref.target.Set(reflect.ValueOf(pointer))
+		default:
+			ref.target.Set(reflect.ValueOf(pointer).Elem())
+		}
+	}
+	for _, do := range r.after {
+		do()
+	}
+	return nil
+}

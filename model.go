@@ -1,0 +1,157 @@
+package pagestate
+
+// This file holds models: types that a state refers to by key, and that are
+// fetched again when it is resumed.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/pagestate/pagestate/internal/codec"
+)
+
+// A Model says how rows of type T are saved and come back: by a key alone. See
+// [RegisterModel].
+type Model[K comparable, T any] struct {
+	// Key returns the key of a row. The zero key means that the row has not
+	// been saved yet, and cannot be referred to.
+	Key func(*T) K
+
+	// Fetch returns the rows with the given keys, in any order. Each key is
+	// given once, and never the zero key. A row that is missing is just absent
+	// from the result. So is one that the visitor may not see: ctx is that of
+	// the request, so Fetch can scope to tenant and user. Rows that were not
+	// asked for, that come twice, or that are nil are ignored.
+	//
+	// Its errors are those of a [Loader]: [ErrStale], sql.ErrNoRows and what
+	// Options.IsStale accepts mean that what the state refers to is gone, the
+	// error of a context or [ErrUnavailable] that the database did not answer,
+	// [ErrForbidden] that the visitor may not see it; any other is a failure.
+	Fetch func(ctx context.Context, keys []K) ([]*T, error)
+}
+
+// RegisterModel makes every *T and T in a state a reference: wherever it stands,
+// its key alone is saved, and the row is fetched again when the state is
+// resumed. There is one Fetch per model for a whole state, and a request
+// fetches no row twice: the same row is the same pointer everywhere.
+//
+// If a row is missing the state is stale, and the request is answered with 410.
+// With the tag option optional the field is nil instead, and an element of a
+// slice or map so tagged is dropped:
+//
+//	Assignee *User   `state:",optional"`
+//	Items    []*Todo `state:",optional"`
+//
+// K must be a safe type without pointers, interfaces and floats. What T holds
+// is not looked at. A state refers to at most 10,000 rows.
+func RegisterModel[K comparable, T any](r *Registry, name string, m Model[K, T]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	typ := reflect.TypeFor[T]()
+	if !r.claim(typ, name) {
+		return
+	}
+	if m.Key == nil || m.Fetch == nil {
+		r.fault("%s: model %q needs both Key and Fetch", typ, name)
+	}
+	plan := r.types.AddModel(name, typ, codec.Model{
+		Key:   reflect.TypeFor[K](),
+		KeyOf: func(p reflect.Value) reflect.Value { return reflect.ValueOf(m.Key(p.Interface().(*T))) },
+	})
+	r.models[plan] = m.fetchInto
+}
+
+// fetch is [Model.Fetch] without its types.
+type fetch func(ctx context.Context, keys []any) (rowsByKey, error)
+
+// rowsByKey holds pointers to rows, and nil for those that are missing.
+type rowsByKey map[any]any
+
+// fetchInto fetches the rows of some keys.
+func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, error) {
+	rows := make(rowsByKey, len(keys))
+	typed := make([]K, len(keys))
+	for i, key := range keys {
+		rows[key] = nil
+		typed[i] = key.(K)
+	}
+	fetched, err := m.Fetch(ctx, typed)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range fetched {
+		if row == nil {
+			continue
+		}
+		if before, asked := rows[m.Key(row)]; asked && before == nil {
+			rows[m.Key(row)] = row
+		}
+	}
+	return rows, nil
+}
+
+// fetched is what one request has fetched. It is safe for concurrent use.
+type fetched struct {
+	mu   sync.Mutex
+	rows map[*codec.Plan]rowsByKey
+}
+
+// missing returns the keys that have not been asked for yet.
+func (f *fetched) missing(model *codec.Plan, keys []any) []any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var missing []any
+	for _, key := range keys {
+		if _, ok := f.rows[model][key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	return missing
+}
+
+// add keeps rows; of two for one key, the first.
+func (f *fetched) add(model *codec.Plan, rows rowsByKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rows == nil {
+		f.rows = make(map[*codec.Plan]rowsByKey)
+	}
+	if f.rows[model] == nil {
+		f.rows[model] = make(rowsByKey)
+	}
+	for key, row := range rows {
+		if _, ok := f.rows[model][key]; !ok {
+			f.rows[model][key] = row
+		}
+	}
+}
+
+func (f *fetched) row(model *codec.Plan, key any) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rows[model][key]
+}
+
+// resolve fetches what a state of the component refers to, and puts it there.
+func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.References, f *fetched) error {
+	for _, model := range refs.Models() {
+		keys := f.missing(model, refs.Keys(model))
+		if len(keys) == 0 {
+			continue
+		}
+		rows, err := m.registry.models[model](ctx, keys)
+		if err != nil {
+			return m.applicationError(c, err)
+		}
+		f.add(model, rows)
+	}
+	err := refs.Resolve(f.row)
+	var missing *codec.Missing
+	if errors.As(err, &missing) {
+		return &StaleError{Component: c.name, Reference: fmt.Sprintf("%s %v", missing.Model, missing.Key), Err: err}
+	}
+	return err
+}
