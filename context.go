@@ -56,13 +56,16 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 	if err != nil {
 		return err
 	}
-	x.touch()
 	if state != nil && x.instance(state) != nil {
 		return fmt.Errorf("pagestate: this %T is attached or was opened already", *state)
 	}
 	if _, err := x.m.registry.component(reflect.TypeFor[T]()); err != nil {
 		return err
 	}
+	if x.tooLate() {
+		return errors.New("pagestate: the first byte has left without Cache-Control: no-store; attach before anything is written")
+	}
+	x.touch()
 	keys, err := x.ensureKeys()
 	if err != nil {
 		return err

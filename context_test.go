@@ -90,7 +90,16 @@ func TestAttachEnsuresTheSessionInTime(t *testing.T) {
 	want(t, "without a session", strings.Contains(res.Body, "attach before anything is written"), true)
 	want(t, "cookie", len(res.Cookies()), 0)
 	b.get("/")
-	want(t, "with one", b.get("/late").Body, "x")
+	want(t, "with one, but cacheable", strings.Contains(b.get("/late").Body, "attach before anything is written"), true)
+	res = b.serve("GET", "/later", "", func(w http.ResponseWriter, r *http.Request) {
+		first, second := &counter{}, &counter{}
+		err := pagestate.Attach(r.Context(), first)
+		want(t, "attached in time", err, nil)
+		io.WriteString(w, "x")
+		err = pagestate.Attach(r.Context(), second)
+		want(t, "a further one, while the page streams", err, nil)
+	})
+	want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
 }
 
 func TestOpeningCreatesNoSession(t *testing.T) {

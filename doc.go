@@ -53,6 +53,12 @@
 // unexported fields need a [RegisterCodec]. The first [New] checks all of it and
 // reports every fault with its path.
 //
+// What can be fetched again is saved as a reference: a row of a database as its
+// key, with [RegisterModel]; a query as its name and arguments, with
+// [RegisterQuery]; a template as its name, with [RegisterBlocks]. What a
+// component's Load fills is not saved at all. A component may have others below
+// it, each with state and a token of its own: see [Under] and [Child].
+//
 // Values are saved by kind and structure, and no method of theirs is called. Two
 // pointers to one value come back as two values, and a cycle is an error. Of a
 // time the name of its zone is lost, and its offset stays; of a big.Float the

@@ -37,6 +37,7 @@ type exchange struct {
 	given     map[*instance]bool // those whose token was put into the page
 	cookies   []string           // Set-Cookie lines of the binding
 	touched   bool               // whether the response may depend on a state
+	private   bool               // whether it left as such
 	committed bool               // whether the first byte has left
 	failed    bool               // nothing is sealed
 	answering bool               // the error handler was called
@@ -200,18 +201,34 @@ func (x *exchange) isCommitted() bool {
 	return x.committed
 }
 
-// isPrivate tells whether the response may carry a token or the cookie of the
+// leavesPrivate tells whether the response may carry a token or the cookie of the
 // binding, or would have been another one with a token.
-func (x *exchange) isPrivate() bool {
+func (x *exchange) leavesPrivate() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.touched || len(x.cookies) > 0
+	x.private = x.touched || len(x.cookies) > 0
+	return x.private
 }
 
 func (x *exchange) touch() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.touched = true
+}
+
+// tooLate tells whether the response has left without the headers that keep a
+// token in it from others.
+func (x *exchange) tooLate() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.committed && !x.private
+}
+
+// giveUp sees to it that nothing is sealed.
+func (x *exchange) giveUp() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.failed = true
 }
 
 // instance returns what is known of the state, nil if it is neither attached
@@ -250,7 +267,7 @@ func (x *exchange) commit(status int) (proceed bool) {
 	token, err := x.seal(status)
 	h := x.w.ResponseWriter.Header()
 	x.mergeCookies(h)
-	if x.isPrivate() {
+	if x.leavesPrivate() {
 		x.keepPrivate(h)
 	}
 	if err != nil {
@@ -336,10 +353,10 @@ func (x *exchange) keepPrivate(h http.Header) {
 }
 
 // isCacheControl tells Cache-Control and those for one kind of cache, which
-// overrule it (RFC 9213).
+// overrule it (RFC 9213, and nginx's own).
 func isCacheControl(name string) bool {
 	name = http.CanonicalHeaderKey(name)
-	return name == "Cache-Control" || name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control")
+	return name == "Cache-Control" || name == "Surrogate-Control" || name == "X-Accel-Expires" || strings.HasSuffix(name, "-Cache-Control")
 }
 
 func forbidsSharing(cacheControl []string) bool {

@@ -45,8 +45,9 @@ type Options struct {
 	// negative means no limit.
 	MaxLifetime time.Duration
 
-	// NotBefore refuses every token whose instance was first sealed earlier.
-	// One in the future is a fault. The zero time refuses none.
+	// NotBefore refuses every token whose instance was first sealed earlier,
+	// which tokens know to the second. One in the future is a fault. The zero
+	// time refuses none.
 	NotBefore time.Time
 
 	// MaxTokenBytes is the size of the largest token, sealed or opened. 0
@@ -206,9 +207,15 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			return
 		}
 		x := m.newExchange(w, r)
-		// Without these, uploaded files would stay on disk, and loggers
-		// outside would not see the route.
-		defer func() { r.MultipartForm, r.Pattern = x.r.MultipartForm, x.r.Pattern }()
+		returned := false
+		defer func() {
+			// Without these, uploaded files would stay on disk, and loggers
+			// outside would not see the route.
+			r.MultipartForm, r.Pattern = x.r.MultipartForm, x.r.Pattern
+			if !returned {
+				w.Header().Del(stateHeader) // a panic leaves the old state
+			}
+		}()
 
 		if err := x.resume(); err != nil {
 			x.fail(x.w, x.r, err, false)
@@ -216,6 +223,7 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(x.w, x.r)
 		}
 		x.finish()
+		returned = true
 	})
 }
 
@@ -298,7 +306,14 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 		tracked := &writer{ResponseWriter: w, begin: func(int) bool { return true }}
 		state, err := From[T](r.Context())
 		if err == nil {
+			returned := false
+			defer func() {
+				if !returned {
+					x.giveUp() // a panic, whatever a recoverer answers
+				}
+			}()
 			err = h(tracked, r, state)
+			returned = true
 		}
 		if err != nil {
 			x.fail(w, r, err, tracked.began)

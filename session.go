@@ -123,7 +123,8 @@ type Binding interface {
 // store that keeps its sessions on the server, and set Options.User.
 //
 // Handlers that open the session of that name in the same store share it with the middleware, within
-// one request too. It is as safe for concurrent use as the store is.
+// one request too. With a CookieStore they must save it before they attach a state: what they save later
+// is overruled by the middleware's cookie. It is as safe for concurrent use as the store is.
 //
 // A nil store and a name that cannot be a cookie's are faults that New reports. So is a
 // [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what it is told to save.
@@ -229,7 +230,9 @@ func validateBinding(b Binding) error {
 // gorilla does so at the first Get, by overwriting *r; done here, on a copy of the caller's request that
 // has not been handed on, it changes nothing that somebody else can see.
 func prepareSession(b Binding, r *http.Request) {
-	if _, ok := b.(*sessionBinding); ok {
+	switch b.(type) {
+	case *cookieBinding, funcBinding, unboundBinding:
+	default: // one of the application's may be around a Session
 		sessions.GetRegistry(r)
 	}
 }

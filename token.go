@@ -5,7 +5,6 @@ package pagestate
 // payload means is in internal/codec, and who the owner is in session.go.
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,14 +16,16 @@ import (
 	"time"
 
 	"github.com/fernet/fernet-go"
+	"github.com/pagestate/pagestate/internal/codec"
 	"github.com/tinylib/msgp/msgp"
 	"golang.org/x/crypto/hkdf"
 )
 
 const (
-	// formatLabel and formatVersion change together, with any change of what
-	// follows them.
-	formatLabel   = "pagestate token 1"
+	// formatLabel keeps keys apart from whatever else the secret is used for.
+	// It stays when formatVersion changes, so that a server can tell a token of
+	// another format from a forgery.
+	formatLabel   = "pagestate token"
 	formatVersion = 1
 
 	instanceBytes = 16
@@ -263,34 +264,32 @@ func parseEnvelope(token string, plain []byte) (*envelope, error) {
 	if len(plain) < 9 {
 		return nil, fmt.Errorf("%w: its content is cut short", ErrInvalid)
 	}
-	if plain[0] > formatVersion {
+	if plain[0] != formatVersion {
 		return nil, fmt.Errorf("%w: it has format version %d, this release reads %d", ErrOutdated, plain[0], formatVersion)
 	}
+	r := codec.NewReader(plain[9:])
 	e := &envelope{
 		firstSealed: unix(binary.BigEndian.Uint64(plain[1:])),
 		lastSealed:  sealedAt(token),
+		component:   r.String(),
+		version:     int(r.Uint()),
+		key:         r.String(),
+		parent:      r.Bytes(),
+		instance:    r.Bytes(),
+		revision:    r.Uint(),
 	}
-	var version uint64
-	var component, key string
-	var parent, instance []byte
-	rest := plain[9:]
-	var errs [6]error
-	component, rest, errs[0] = msgp.ReadStringBytes(rest)
-	version, rest, errs[1] = msgp.ReadUint64Bytes(rest)
-	key, rest, errs[2] = msgp.ReadStringBytes(rest)
-	parent, rest, errs[3] = msgp.ReadBytesBytes(rest, nil)
-	instance, rest, errs[4] = msgp.ReadBytesBytes(rest, nil)
-	e.revision, rest, errs[5] = msgp.ReadUint64Bytes(rest)
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
-	}
-	e.component, e.version, e.key, e.parent, e.instance, e.data = component, int(version), key, string(parent), string(instance), rest
-	// msgp's readers accept other forms of the same values. Format version 0,
-	// which never was, fails here too.
-	if !bytes.HasPrefix(plain, e.appendHead(nil)) || len(instance) != instanceBytes || len(parent) != 0 && len(parent) != instanceBytes {
+	var err error
+	if e.data, err = r.Rest(); err != nil || !e.isWhole() {
 		return nil, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
 	}
 	return e, nil
+}
+
+// isWhole tells whether the identity is one that a seal gives.
+func (e *envelope) isWhole() bool {
+	isChild := len(e.parent) == instanceBytes
+	isNone := e.parent == "" && e.key == ""
+	return len(e.instance) == instanceBytes && (isChild || isNone) && e.revision > 0
 }
 
 // sealedAt is the time in a token of canonical form.

@@ -1762,3 +1762,42 @@ func TestWriterHandleError(t *testing.T) {
 		})
 	}
 }
+
+func TestPanicsSealNothing(t *testing.T) {
+	recoverWith := func(status int, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				if recover() != nil {
+					w.WriteHeader(status)
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+	panics := pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		c.Count++
+		panic("half done")
+	})
+	a := newCounterApp(t, pagestate.Options{Session: pagestate.Unbound()})
+	a.mux.Handle("/inside", recoverWith(303, panics))
+	a.mux.HandleFunc("/status", func(w http.ResponseWriter, r *http.Request) {
+		c, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		c.Count++
+		w.WriteHeader(0) // which net/http panics over
+	})
+	outside := httptest.NewServer(recoverWith(500, a.mw.Handler(a.mux)))
+	defer outside.Close()
+	token := mustSeal(t, a.mw, pagestate.Owner{}, &counter{})
+	for _, url := range []string{a.URL + "/inside", outside.URL + "/inside", outside.URL + "/status"} {
+		req, err := http.NewRequest("POST", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Page-State", token)
+		res := a.browser().send(req)
+		want(t, "token of "+res.Request.URL.Path, res.token(), "")
+	}
+}

@@ -12,6 +12,7 @@
 //	shape.go      field names and signatures: how a type may change between deploys
 //	encoder.go    writing, with the limits that hold while writing
 //	decoder.go    strict reading, within a memory budget
+//	reader.go     the same for what stands around encoded data
 //	scalar.go     numbers, strings and bytes
 //	container.go  pointers, slices, arrays and maps
 //	struct.go     structs

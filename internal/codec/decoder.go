@@ -193,16 +193,9 @@ func (d *decoder) float32() (float32, error) {
 // string returns a part of d.text: all strings of a payload share one
 // allocation.
 func (d *decoder) string() (string, error) {
-	if huge(d.b) {
-		return "", malformed("not a string")
-	}
-	s, rest, err := msgp.ReadStringZC(d.b)
-	if err != nil || len(d.b)-len(rest) != blobSize(len(s), 32)+len(s) {
-		return "", malformed("not a string")
-	}
-	d.b = rest
-	if len(s) == 0 {
-		return "", nil
+	s, err := d.rawString()
+	if err != nil || len(s) == 0 {
+		return "", err
 	}
 	if d.text == "" {
 		if err := d.charge(1, len(d.payload)); err != nil {
@@ -210,8 +203,21 @@ func (d *decoder) string() (string, error) {
 		}
 		d.text = string(d.payload)
 	}
-	end := len(d.payload) - len(rest)
+	end := len(d.payload) - len(d.b)
 	return d.text[end-len(s) : end], nil
+}
+
+// rawString returns a part of the payload.
+func (d *decoder) rawString() ([]byte, error) {
+	if huge(d.b) {
+		return nil, malformed("not a string")
+	}
+	s, rest, err := msgp.ReadStringZC(d.b)
+	if err != nil || len(d.b)-len(rest) != blobSize(len(s), 32)+len(s) {
+		return nil, malformed("not a string")
+	}
+	d.b = rest
+	return s, nil
 }
 
 // bytes returns a part of the payload, which the caller copies if it keeps it.
