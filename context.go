@@ -43,14 +43,15 @@ func From[T any](ctx context.Context) (*T, error) {
 	return state, nil
 }
 
-// Attach makes state a component of the page that the response shows, with an
-// instance of its own, or with [Under] a child of another one: its Load runs, and the visitor has a session afterwards,
-// so call it before anything is written. [Token] and [Field] then give what the
-// page must hold.
+// Attach makes state a component of the page that the response shows: by itself,
+// or with [Under] as a child of another one. Its Load runs, and the visitor has a
+// session afterwards, so call it before anything is written. [Token] and [Field]
+// then give what the page must hold.
 //
 // It returns [ErrNoMiddleware], an error that names a type which is not
 // registered, what Load returned, or that of the session's store. A state that
-// is attached or was opened in this request cannot be attached again.
+// is attached or was opened in this request cannot be attached again, but for
+// after a [Middleware.Renew].
 func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 	x, err := exchangeOf(ctx)
 	if err != nil {

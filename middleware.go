@@ -179,10 +179,14 @@ func (o *Options) check() error {
 	if o.NotBefore.After(o.Clock()) {
 		fault("NotBefore is in the future, and would refuse every token")
 	}
-	for name, size := range map[string]int{"MaxTokenBytes": o.MaxTokenBytes, "MaxHeaderBytes": o.MaxHeaderBytes, "MaxTokens": o.MaxTokens} {
-		if size < 0 {
-			fault("%s is negative; 0 means its default", name)
-		}
+	if o.MaxTokenBytes < 0 {
+		fault("MaxTokenBytes is negative; 0 means 256 KiB")
+	}
+	if o.MaxHeaderBytes < 0 {
+		fault("MaxHeaderBytes is negative; 0 means 3 KiB")
+	}
+	if o.MaxTokens < 0 {
+		fault("MaxTokens is negative; 0 means 32")
 	}
 	if slices.Contains(o.Sources, nil) {
 		fault("Sources has a nil source")

@@ -1,7 +1,7 @@
 package pagestate
 
 // This file holds the response writer that has something done before the first
-// byte leaves. What is done is in middleware.go.
+// byte leaves. What is done is in exchange.go.
 
 import (
 	"bufio"
