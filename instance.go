@@ -47,7 +47,7 @@ func (m *Middleware) newInstance(keys *keyring, state any) (*instance, error) {
 		state:     state,
 		value:     v.Elem(),
 		keys:      keys,
-		envelope:  envelope{component: c.name, version: c.version, instance: newInstance()},
+		envelope:  envelope{component: c.name, version: uint64(c.version), instance: newInstance()},
 	}, nil
 }
 
@@ -123,7 +123,7 @@ func (m *Middleware) componentOf(e *envelope) (*component, error) {
 	if c == nil {
 		return nil, fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
 	}
-	if c.version != e.version {
+	if uint64(c.version) != e.version {
 		return nil, fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, e.version, c.version)
 	}
 	return c, nil

@@ -93,8 +93,10 @@ func Schema(version int) ComponentOption {
 // All exported fields are saved, under their Go names. A tag says otherwise:
 //
 //	Title string   `state:"title"`         // another saved name, kept through a renaming
-//	Owner *User    `state:"-"`             // not saved, of any type
+//	Cache *Cache   `state:"-"`             // not saved, of any type
 //	Role  string   `state:",keep"`         // saved even if Load sets it
+//	Word  string   `state:",public"`       // the page may see and change it, see PublicJSON
+//	Owner *User    `state:",optional"`     // nil if its row is gone, see RegisterModel
 func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

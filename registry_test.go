@@ -141,7 +141,7 @@ var safeList = []safe{
 	carries("uint max", uint(math.MaxUint)), carries("uint8 max", uint8(math.MaxUint8)),
 	carries("uint16 max", uint16(math.MaxUint16)), carries("uint32 max", uint32(math.MaxUint32)),
 	carries("uint64 max", uint64(math.MaxUint64)),
-	carries("ints at the edges of their forms", []int{0, 1, 127, 128, 255, 256, 65535, 65536, 1 << 32, -1, -32, -33, -128, -129}),
+	carries("ints at the edges of their forms", []int{0, 1, 127, 128, 255, 256, 65535, 65536, 1<<31 - 1, -1, -32, -33, -128, -129}),
 	carries("float32", [3]float32{math.MaxFloat32, math.SmallestNonzeroFloat32, float32(math.Inf(1))}),
 	carries("float64", [3]float64{math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(-1)}),
 	carries("NaN", math.Float64frombits(0x7ff8dead00000001), func(got, want float64) bool { return math.Float64bits(got) == math.Float64bits(want) }),

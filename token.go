@@ -232,7 +232,7 @@ type envelope struct {
 	firstSealed time.Time // to the second
 	lastSealed  time.Time // to the second; it stands in the Fernet token around
 	component   string
-	version     int
+	version     uint64
 	key         string // of a child, within its parent
 	parent      string // the instance of a child's parent, or ""
 	instance    string // instanceBytes random bytes
@@ -252,7 +252,7 @@ func (e *envelope) appendHead(b []byte) []byte {
 	b = append(b, formatVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.firstSealed.Unix()))
 	b = msgp.AppendString(b, e.component)
-	b = msgp.AppendUint64(b, uint64(e.version))
+	b = msgp.AppendUint64(b, e.version)
 	b = msgp.AppendString(b, e.key)
 	b = msgp.AppendBytes(b, []byte(e.parent))
 	b = msgp.AppendBytes(b, []byte(e.instance))
@@ -272,7 +272,7 @@ func parseEnvelope(token string, plain []byte) (*envelope, error) {
 		firstSealed: unix(binary.BigEndian.Uint64(plain[1:])),
 		lastSealed:  sealedAt(token),
 		component:   r.String(),
-		version:     int(r.Uint()),
+		version:     r.Uint(),
 		key:         r.String(),
 		parent:      r.Bytes(),
 		instance:    r.Bytes(),
@@ -287,7 +287,7 @@ func parseEnvelope(token string, plain []byte) (*envelope, error) {
 
 // isWhole tells whether the identity is one that a seal gives.
 func (e *envelope) isWhole() bool {
-	isChild := len(e.parent) == instanceBytes
+	isChild := len(e.parent) == instanceBytes && e.key != ""
 	isNone := e.parent == "" && e.key == ""
 	return len(e.instance) == instanceBytes && (isChild || isNone) && e.revision > 0
 }

@@ -20,6 +20,7 @@
 //	reference.go  models: saved as a key, and fetched again
 //	named.go      what is saved by the name it was registered under
 //	std.go        types of the standard library with a form of their own
+//	public….go    public fields, to JSON and back
 //
 // Encoded data is the shapes, a MessagePack array, and behind it the payload,
 // one MessagePack value. Equal values encode to equal bytes.
@@ -61,7 +62,8 @@ const (
 func memoryBudget(payload int) int { return 1<<20 + 64*payload }
 
 // pathError says where in a value err happened. Its path holds field names and
-// indices, never a map key: keys are part of the state.
+// indices, never a map key: keys are part of the state. Only the JSON of a page
+// has its own keys named.
 type pathError struct {
 	path string
 	err  error
