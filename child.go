@@ -19,6 +19,9 @@ type AttachOption struct {
 // this request, under a key that tells it from the parent's other children of
 // its type: "item-42". [Child] finds it again by these. The child's token names
 // the instance of its parent, so it is of no use under another.
+//
+// A request carries at most Options.MaxTokens tokens: a page with more children
+// sends those that a handler asks for.
 func Under(parent any, key string) AttachOption { return AttachOption{parent, key} }
 
 // place puts a new instance where the option says.
@@ -32,7 +35,7 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 	case in.envelope.parent != "":
 		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
 	case x.child(in.component, parent, o.key) != nil:
-		return fmt.Errorf("pagestate: attaching %s: its parent has a child %q already", in.component.name, o.key)
+		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
 	}
 	in.envelope.parent, in.envelope.key = parent.envelope.instance, o.key
 	return nil
@@ -42,12 +45,23 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 func (x *exchange) child(c *component, parent *instance, key string) *instance {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.childLocked(c, parent, key)
+}
+
+func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
 	for _, in := range x.instances {
 		if in.keys == x.keys && in.component == c && in.envelope.isChild(parent, key) {
 			return in
 		}
 	}
 	return nil
+}
+
+// drop forgets an instance: its state has no token any more.
+func (x *exchange) drop(in *instance) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.instances, in.state)
 }
 
 func (e *envelope) isChild(parent *instance, key string) bool {
@@ -67,7 +81,8 @@ func (e *envelope) isChild(parent *instance, key string) bool {
 //
 // It returns [ErrMissing] if the request brought no such child, [ErrInvalid] if
 // it brought two, and otherwise the errors of [Middleware.Open]. Tokens that do
-// not authenticate are passed over.
+// not authenticate are passed over. A handler that returns the child's
+// [StaleError] as its own says that the component that acts is gone.
 func Child[T any](ctx context.Context, parent any, key string, update func(*T)) (*T, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
@@ -85,37 +100,40 @@ func Child[T any](ctx context.Context, parent any, key string, update func(*T)) 
 	if update != nil {
 		prepare = func(state any) { update(state.(*T)) }
 	}
-	in := x.child(c, above, key)
-	switch {
-	case in == nil:
-		in, err = x.openChild(ctx, c, above, key, prepare)
-	case update != nil:
-		err = x.m.reload(ctx, in, prepare)
+	in, opened := x.child(c, above, key), false
+	if in == nil {
+		if in, opened, err = x.openChild(ctx, c, above, key, prepare); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
+	if update != nil && !opened {
+		if err := x.m.reload(ctx, in, prepare); err != nil {
+			x.drop(in)
+			return nil, err
+		}
 	}
 	return in.state.(*T), nil
 }
 
-func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (*instance, error) {
+// openChild opens the child from its token, unless another goroutine of the
+// handler is faster: then it returns what that one opened, and false.
+func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (in *instance, opened bool, err error) {
 	x.touch()
 	a, err := x.childToken(c, parent, key)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	in, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	in, err = x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
 	if err != nil {
-		return nil, err
-	}
-	// Another goroutine of the handler may have been faster.
-	if before := x.child(c, parent, key); before != nil {
-		return before, nil
+		return nil, false, err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if before := x.childLocked(c, parent, key); before != nil {
+		return before, false, nil
+	}
 	x.hold(in)
-	return in, nil
+	return in, true, nil
 }
 
 // childToken finds the child among the request's further tokens.
@@ -131,12 +149,12 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (*auth
 			continue
 		}
 		if found != nil {
-			return nil, fmt.Errorf("%w: two tokens are for the child %s %q", ErrInvalid, c.name, key)
+			return nil, fmt.Errorf("%w: two tokens are for one child %s", ErrInvalid, c.name)
 		}
 		found = a
 	}
 	if found == nil {
-		return nil, fmt.Errorf("%w: no token is for the child %s %q", ErrMissing, c.name, key)
+		return nil, fmt.Errorf("%w: no token is for that child %s", ErrMissing, c.name)
 	}
 	return found, nil
 }

@@ -4,6 +4,7 @@ package pagestate
 // embeddable Component. What stands behind them is in exchange.go.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,9 +95,11 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 // component, or wherever its script finds it.
 //
 // It seals the state as it is now, so call it where the page is rendered, after
-// the last change. After the first byte of the response it still works as long
-// as nothing changed. A state that is neither attached nor opened is an error,
-// as is one from before a [Middleware.Renew].
+// the last change. After the first byte of the response it still works; for the
+// component that acts, whose token has left in the header by then, as long as it
+// has not changed since. A state that is neither attached nor opened is an error,
+// as is one from before a [Middleware.Renew], and the component that acts if it
+// changed before the handler failed.
 func Token(ctx context.Context, state any) (string, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
@@ -113,7 +116,10 @@ func (x *exchange) token(state any) (string, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.committed && in.token != "" {
+	if x.failed && in == x.acting {
+		return x.arrivedToken()
+	}
+	if x.committed && in == x.acting {
 		changed, err := x.m.changed(in)
 		if err != nil {
 			return "", err
@@ -130,6 +136,19 @@ func (x *exchange) token(state any) (string, error) {
 	}
 	x.give(in)
 	return token, nil
+}
+
+// arrivedToken is the token of the component that acts after an error: what a
+// handler changed before it is not sealed.
+func (x *exchange) arrivedToken() (string, error) {
+	plain, head, err := x.m.encode(x.acting)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(plain[head:], x.was) {
+		return "", fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", x.acting.component.name)
+	}
+	return x.arrived, nil
 }
 
 // give notes that the page holds the token.

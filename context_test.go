@@ -219,3 +219,72 @@ func TestComponentIsNotSaved(t *testing.T) {
 	want(t, "count", state.(*bare).Count, 1)
 	want(t, "length", len(mustSeal(t, with, ada, &counter{})), len(mustSeal(t, without, ada, &bare{})))
 }
+
+// A template writes its first bytes before it comes to the fields.
+func TestTokenAfterTheFirstByte(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	b := a.browser()
+	token := b.get("/").field()
+	res := b.serve("POST", "/stream", token, func(w http.ResponseWriter, r *http.Request) {
+		acting, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := &counter{}
+		if err := pagestate.Attach(r.Context(), other); err != nil {
+			t.Error(err)
+		}
+		acting.Count = 1
+		fmt.Fprint(w, "begun ")
+		other.Count = 2
+		field, err := pagestate.Field(r.Context(), other)
+		want(t, "another one, changed", err, nil)
+		fmt.Fprint(w, field)
+		_, err = pagestate.Token(r.Context(), acting)
+		want(t, "the acting one, unchanged since", err, nil)
+		acting.Count = 3
+		_, err = pagestate.Token(r.Context(), acting)
+		want(t, "the acting one, changed", err != nil && strings.Contains(err.Error(), "too late to seal it"), true)
+	})
+	want(t, "the acting one", b.call("GET", "/show", res.token()).Body, "count=1")
+	want(t, "the other", b.call("GET", "/show", res.field()).Body, "count=2")
+	want(t, "warnings", strings.Count(a.log.String(), "too late"), 1)
+}
+
+func TestTokenAfterAnError(t *testing.T) {
+	var page string
+	a := newCounterApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		c, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := c.StateToken()
+		page = fmt.Sprint(token, err)
+	}})
+	fails := func(change int) http.HandlerFunc {
+		return pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count += change
+			if _, err := c.StateToken(); err != nil {
+				t.Error(err)
+			}
+			return pagestate.ErrForbidden
+		}).ServeHTTP
+	}
+	b := a.browser()
+	token := b.get("/").field()
+	b.serve("POST", "/unchanged", token, fails(0))
+	want(t, "unchanged", page, token+"<nil>")
+	b.serve("POST", "/changed", token, fails(1))
+	want(t, "changed", strings.Contains(page, "such changes are not sealed"), true)
+}
+
+func TestQuotedCacheControl(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	res := a.browser().serve("GET", "/quoted", "", func(w http.ResponseWriter, r *http.Request) {
+		if err := pagestate.Attach(r.Context(), &counter{}); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Cache-Control", `no-cache="a, private, b", public`)
+	})
+	want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
+}

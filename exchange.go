@@ -112,25 +112,22 @@ func (x *exchange) ensureKeys() (*keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pagestate: making a session: %w", err)
 	}
+	if session == "" {
+		return nil, errNoID
+	}
 	x.setCookies(w.header)
 	return x.setOwner(Owner{Session: session, User: keys.owner.User}), nil
 }
 
+var errNoID = errors.New("pagestate: the binding gave no id for a session it was to make")
+
 // renew makes a new session and reads the user again. Instances of the former
 // owner are not sealed any more.
 func (x *exchange) renew(r *http.Request) error {
-	x.owning.Lock()
-	defer x.owning.Unlock()
-	if x.isCommitted() {
-		return errors.New("pagestate: the first byte has left, so no session can be made; renew before anything is written")
-	}
-	w := cookieWriter{make(http.Header)}
-	session, err := x.m.opt.Session.Renew(w, r)
+	owner, err := x.renewOwner(r)
 	if err != nil {
-		return fmt.Errorf("pagestate: renewing the session: %w", err)
+		return err
 	}
-	x.setCookies(w.header)
-	owner := Owner{Session: session, User: x.m.userOf(r)}
 	x.mu.Lock()
 	defer x.unlock()
 	for _, in := range x.instances {
@@ -140,6 +137,25 @@ func (x *exchange) renew(r *http.Request) error {
 	}
 	x.keys = x.m.newKeyring(owner)
 	return nil
+}
+
+func (x *exchange) renewOwner(r *http.Request) (Owner, error) {
+	x.owning.Lock()
+	defer x.owning.Unlock()
+	if x.isCommitted() {
+		return Owner{}, errors.New("pagestate: the first byte has left, so no session can be made; renew before anything is written")
+	}
+	before, err := x.readOwner()
+	if err != nil {
+		return Owner{}, err
+	}
+	w := cookieWriter{make(http.Header)}
+	session, err := x.m.renewSession(w, r, before.owner.Session)
+	if err != nil {
+		return Owner{}, err
+	}
+	x.setCookies(w.header)
+	return Owner{Session: session, User: x.m.userOf(r)}, nil
 }
 
 // cookieWriter takes the cookies that a binding sets. They wait in the exchange
@@ -360,7 +376,11 @@ func isCacheControl(name string) bool {
 }
 
 func forbidsSharing(cacheControl []string) bool {
-	for directive := range strings.SplitSeq(strings.Join(cacheControl, ","), ",") {
+	all := strings.Join(cacheControl, ",")
+	if strings.Contains(all, `"`) {
+		return false // a quoted list of fields may hold the very words
+	}
+	for directive := range strings.SplitSeq(all, ",") {
 		switch strings.ToLower(strings.TrimSpace(directive)) {
 		case "no-store", "private":
 			return true

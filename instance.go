@@ -175,6 +175,9 @@ func (m *Middleware) seal(in *instance) (string, error) {
 		return in.token, nil
 	}
 	now := m.now()
+	if now.Before(in.envelope.firstSealed) {
+		now = in.envelope.firstSealed // by another server, whose clock is ahead
+	}
 	token, err := in.keys.encrypt(plain, now)
 	if err != nil {
 		return "", err

@@ -21,9 +21,13 @@ import (
 // A field of the component that was zero before and that Load set is left out
 // of the saved state, so a token stays small however much is loaded. A field
 // that was not zero is an argument, and saved as Load left it. The tag option
-// keep saves a field in any case. What a handler changes in a field that is left
-// out is not saved; it is logged, for fields up to 16 MiB. Load replaces maps and slices and never
-// changes those it finds.
+// keep saves a field in any case. A decision, such as whether the visitor may
+// edit, is not an argument: leave it out with "-", since a value set before
+// Attach would be saved, and an old token holds old authority.
+//
+// What a handler changes in a field that is left out is not saved; it is logged,
+// for fields up to 16 MiB. Load replaces maps and slices and never changes those
+// it finds.
 //
 // Load must be free of side effects: it runs whenever such a token reaches a
 // wrapped route. It may authorise, by returning [ErrForbidden]. It says that
@@ -77,7 +81,7 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 		zero[i] = in.field(i).IsZero()
 	}
 	if err := in.component.load(ctx, in.state); err != nil {
-		return m.applicationError(in.component, err)
+		return m.applicationError(ctx, in.component, err)
 	}
 	for i, f := range fields {
 		if !zero[i] || f.Keep || in.field(i).IsZero() {
@@ -93,11 +97,12 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 }
 
 // reload runs load again with new arguments. What it filled before is emptied,
-// as if the state had just come out of its token.
+// as if the state had just come out of its token. After an error the instance
+// must not be sealed any more: it holds what load filled.
 func (m *Middleware) reload(ctx context.Context, in *instance, prepare func(state any)) error {
 	for i, out := range in.leftOut.fields {
 		if out {
-			in.field(i).SetZero()
+			in.component.plan.ClearField(in.value, i)
 		}
 	}
 	in.leftOut = leftOut{}
@@ -131,13 +136,17 @@ func (m *Middleware) changedLeftOut(in *instance) string {
 }
 
 // applicationError tells what an error of a component's load means.
-func (m *Middleware) applicationError(c *component, err error) error {
+func (m *Middleware) applicationError(ctx context.Context, c *component, err error) error {
 	var stale *StaleError
 	if errors.As(err, &stale) {
 		return err
 	}
 	if errors.Is(err, ErrStale) || errors.Is(err, sql.ErrNoRows) || m.opt.IsStale != nil && m.opt.IsStale(err) {
 		return &StaleError{Component: c.name, Err: err}
+	}
+	// A driver may have words of its own for a query that was cancelled.
+	if ctx.Err() != nil && !errors.Is(err, ErrForbidden) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("pagestate: loading %s: %w", c.name, err)
 }

@@ -193,3 +193,54 @@ func TestLoadMethod(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A child that cannot be loaded with new arguments has no token any more: it
+// holds what load filled before it failed.
+func TestFailedReload(t *testing.T) {
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	pagestate.Register[todos](r, "todos", pagestate.LoadWith(func(_ context.Context, l *todos) error {
+		l.Items = []string{"secret"}
+		if l.Page == 2 {
+			return pagestate.ErrForbidden
+		}
+		return nil
+	}))
+	a := newApp(t, r, pagestate.Options{})
+	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+		parent, child := &counter{}, &todos{Page: 1}
+		err := errors.Join(pagestate.Attach(r.Context(), parent), pagestate.Attach(r.Context(), child, pagestate.Under(parent, "list")))
+		want(t, "attached", err, nil)
+		_, err = pagestate.Child(r.Context(), parent, "list", func(l *todos) { l.Page = 2 })
+		want(t, "refused", errors.Is(err, pagestate.ErrForbidden), true)
+		_, err = pagestate.Token(r.Context(), child)
+		want(t, "no token", err != nil, true)
+	})
+}
+
+// filled is embedded, and unexported.
+type filled struct{ Rows []string }
+
+type embedder struct {
+	filled
+	Page int
+}
+
+func TestReloadOfAnEmbeddedStruct(t *testing.T) {
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	pagestate.Register[embedder](r, "embedder", pagestate.LoadWith(func(_ context.Context, e *embedder) error {
+		want(t, "rows before", len(e.Rows), 0)
+		e.Rows = []string{"row"}
+		return nil
+	}))
+	a := newApp(t, r, pagestate.Options{})
+	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+		parent, child := &counter{}, &embedder{}
+		err := errors.Join(pagestate.Attach(r.Context(), parent), pagestate.Attach(r.Context(), child, pagestate.Under(parent, "x")))
+		want(t, "attached", err, nil)
+		_, err = pagestate.Child(r.Context(), parent, "x", func(e *embedder) { e.Page = 2 })
+		want(t, "loaded again", err, nil)
+		want(t, "rows", len(child.Rows), 1)
+	})
+}

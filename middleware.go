@@ -30,7 +30,8 @@ type Options struct {
 
 	// User returns who is logged in, "" if nobody is. It is needed wherever
 	// there is login: it makes a token of one account useless in another, in
-	// the same browser too. If nil, tokens are bound to the session alone.
+	// the same browser too. If nil, tokens are bound to the session alone. It
+	// must not call this package.
 	User func(*http.Request) string
 
 	// Purpose keeps two applications with one secret apart.
@@ -50,8 +51,8 @@ type Options struct {
 	// time refuses none.
 	NotBefore time.Time
 
-	// MaxTokenBytes is the size of the largest token, sealed or opened. 0
-	// means 256 KiB.
+	// MaxTokenBytes is the size of the largest token, sealed or opened, at most
+	// 1 GiB. 0 means 256 KiB.
 	MaxTokenBytes int
 
 	// MaxHeaderBytes is the size of the largest token sent in the response
@@ -59,7 +60,8 @@ type Options struct {
 	// [Token] and [Field]. 0 means 3 KiB.
 	MaxHeaderBytes int
 
-	// MaxTokens is how many tokens one request may carry. 0 means 32.
+	// MaxTokens is how many tokens one request may carry, at most 1000. 0 means
+	// 32.
 	MaxTokens int
 
 	// Sources are where tokens are looked for. The first that yields one
@@ -67,8 +69,8 @@ type Options struct {
 	// page_state.
 	Sources []Source
 
-	// IsStale tells which more errors of Load mean that what the state refers
-	// to is gone. [ErrStale] and sql.ErrNoRows always do. Nil means no more.
+	// IsStale tells which more errors of Load and of a model's Fetch mean that
+	// what the state refers to is gone. [ErrStale] and sql.ErrNoRows always do. Nil means no more.
 	IsStale func(error) bool
 
 	// CrossOrigin checks requests that carry a token and have an unsafe method.
@@ -150,6 +152,12 @@ func (o *Options) fillIn() {
 	}
 }
 
+// What no option may go beyond.
+const (
+	maxTokenBytes = 1 << 30
+	maxTokens     = 1000
+)
+
 func orDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -185,11 +193,14 @@ func (o *Options) check() error {
 	if o.MaxHeaderBytes < 0 {
 		fault("MaxHeaderBytes is negative; 0 means 3 KiB")
 	}
-	if o.MaxTokens < 0 {
-		fault("MaxTokens is negative; 0 means 32")
+	if o.MaxTokenBytes > maxTokenBytes {
+		fault("MaxTokenBytes is more than 1 GiB")
 	}
-	if slices.Contains(o.Sources, nil) {
-		fault("Sources has a nil source")
+	if o.MaxTokens < 0 || o.MaxTokens > maxTokens {
+		fault("MaxTokens is %d; give 1 to %d, or 0 for 32", o.MaxTokens, maxTokens)
+	}
+	if len(o.Sources) == 0 || slices.ContainsFunc(o.Sources, findsNothing) {
+		fault("Sources has none, or one without a name, that finds nothing; leave it nil for the usual ones")
 	}
 	return errors.Join(errs...)
 }

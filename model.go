@@ -58,8 +58,10 @@ func RegisterModel[K comparable, T any](r *Registry, name string, m Model[K, T])
 		r.fault("%s: model %q needs both Key and Fetch", typ, name)
 	}
 	plan := r.types.AddModel(name, typ, codec.Model{
-		Key:   reflect.TypeFor[K](),
-		KeyOf: func(p reflect.Value) reflect.Value { return reflect.ValueOf(m.Key(p.Interface().(*T))) },
+		Key: reflect.TypeFor[K](),
+		KeyOf: func(p reflect.Value) reflect.Value {
+			return reflect.ValueOf(m.Key(p.Convert(reflect.TypeFor[*T]()).Interface().(*T)))
+		},
 	})
 	r.models[plan] = m.fetchInto
 }
@@ -144,7 +146,7 @@ func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.Refer
 		}
 		rows, err := m.registry.models[model](ctx, keys)
 		if err != nil {
-			return m.applicationError(c, err)
+			return m.applicationError(ctx, c, err)
 		}
 		f.add(model, rows)
 	}

@@ -5,9 +5,12 @@ package pagestate_test
 // session_test.go.
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -161,3 +164,65 @@ func TestBrokenStore(t *testing.T) {
 		want(t, "Attach", errors.Is(err, errStore), true)
 	})
 }
+
+// silentBinding makes sessions without an id.
+type silentBinding struct{ pagestate.Binding }
+
+func (silentBinding) Existing(*http.Request) (string, error) { return "", nil }
+
+func TestBindingWithoutAnID(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{Session: silentBinding{pagestate.Unbound()}})
+	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
+		err := pagestate.Attach(r.Context(), &counter{})
+		want(t, "Attach", err != nil && strings.Contains(err.Error(), "gave no id"), true)
+		err = a.mw.Renew(w, r)
+		want(t, "Renew", err != nil && strings.Contains(err.Error(), "gave no id"), true)
+	})
+}
+
+func TestRenewThatChangesNothing(t *testing.T) {
+	binding := pagestate.SessionFunc(func(*http.Request) string { return "the same" })
+	mw := newMiddleware(t, func(o *pagestate.Options) { o.Session = binding })
+	renew := func(w http.ResponseWriter, r *http.Request) {
+		err := mw.Renew(w, r)
+		want(t, "refused", err != nil && strings.Contains(err.Error(), "its id is still the same"), true)
+	}
+	for name, h := range map[string]http.Handler{"inside": mw.Handler(http.HandlerFunc(renew)), "outside": http.HandlerFunc(renew)} {
+		t.Run(name, func(t *testing.T) { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil)) })
+	}
+}
+
+// askingLog asks the middleware while it logs.
+type askingLog struct {
+	slog.Handler
+	ask func(ctx context.Context)
+}
+
+func (l askingLog) Handle(ctx context.Context, r slog.Record) error {
+	l.ask(ctx)
+	return nil
+}
+
+func TestLoggerMayAsk(t *testing.T) {
+	var mw *pagestate.Middleware
+	var request *http.Request
+	log := askingLog{slog.DiscardHandler, func(ctx context.Context) {
+		if _, err := mw.Owner(request); err != nil {
+			t.Error(err)
+		}
+		pagestate.From[counter](ctx)
+	}}
+	asking := newCounterApp(t, pagestate.Options{Logger: slog.New(enabled{log})})
+	mw = asking.mw
+	asking.mux.Handle("POST /renew", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		request = r
+		return mw.Renew(w, r)
+	}))
+	b := asking.browser()
+	want(t, "status", b.post("/renew", b.get("/").field()).StatusCode, 200)
+}
+
+// enabled logs at every level.
+type enabled struct{ slog.Handler }
+
+func (enabled) Enabled(context.Context, slog.Level) bool { return true }

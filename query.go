@@ -39,7 +39,12 @@ func (q Query[A, R]) All(ctx context.Context) iter.Seq2[R, error] {
 			return
 		}
 		for row, err := range q.registered.run(ctx, q.args) {
-			if !yield(row, err) || err != nil {
+			if err != nil {
+				var none R
+				yield(none, err)
+				return
+			}
+			if !yield(row, nil) {
 				return
 			}
 		}
@@ -84,7 +89,7 @@ func RegisterQuery[A, R any](r *Registry, name string, run func(context.Context,
 				return ok
 			},
 			Join: func(v reflect.Value, name string, args reflect.Value) {
-				q := Query[A, R]{r.queries[name].(*registeredQuery[A, R]), args.Interface().(A)}
+				q := Query[A, R]{r.queries[name].(*registeredQuery[A, R]), *args.Addr().Interface().(*A)}
 				v.Set(reflect.ValueOf(q))
 			},
 		})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/pagestate/pagestate/internal/codec"
@@ -107,13 +108,45 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	if reflect.PointerTo(c.typ).Implements(reflect.TypeFor[Loader]()) {
 		c.load = func(ctx context.Context, state any) error { return state.(Loader).Load(ctx) }
 	}
+	if embedsComponentByPointer(c.typ, false, nil) {
+		r.fault("%s: it embeds Component through a pointer, which may be nil; embed the struct itself", c.typ)
+	}
 	for _, opt := range opts {
+		if opt == nil {
+			r.fault("%s: an option is nil", c.typ)
+			continue
+		}
 		if err := opt(c); err != nil {
 			r.fault("%s: %w", c.typ, err)
 		}
 	}
 	r.components[c.typ] = c
 	r.types.Add(name, c.typ, c.version)
+}
+
+// embedsComponentByPointer follows the embedded structs of typ, which was reached
+// past the types of path; behind tells whether a pointer led there.
+func embedsComponentByPointer(typ reflect.Type, behind bool, path []reflect.Type) bool {
+	if typ == reflect.TypeFor[Component]() {
+		return behind
+	}
+	if typ.Kind() != reflect.Struct || slices.Contains(path, typ) {
+		return false
+	}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if !f.Anonymous {
+			continue
+		}
+		below, pointer := f.Type, f.Type.Kind() == reflect.Pointer
+		if pointer {
+			below = below.Elem()
+		}
+		if embedsComponentByPointer(below, behind || pointer, append(path, typ)) {
+			return true
+		}
+	}
+	return false
 }
 
 // A Codec saves a type that has no form by its structure, or whose form is not
@@ -135,10 +168,16 @@ type Codec[T any] struct {
 //
 //	pagestate.RegisterCodec(r, "decimal", pagestate.Codec[decimal.Decimal]{
 //		Encode: func(d decimal.Decimal) ([]byte, error) { return []byte(d.String()), nil },
-//		Decode: func(b []byte) (decimal.Decimal, error) { return decimal.NewFromString(string(b)) },
+//		Decode: func(b []byte) (decimal.Decimal, error) {
+//			if len(b) > 100 || bytes.ContainsAny(b, "eE") { // 1e999999999 is short, and a gigabyte once written out
+//				return decimal.Decimal{}, errors.New("not a plain number")
+//			}
+//			return decimal.NewFromString(string(b))
+//		},
 //	})
 //
-// A T that Decode refuses makes the token invalid. The text of what Encode and
+// As a map key T should compare by value: two keys with the same saved form
+// cannot be sealed. A T that Decode refuses makes the token invalid. The text of what Encode and
 // Decode return as an error is not logged, since it may hold the value; errors.As
 // finds the error.
 func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {

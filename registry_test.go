@@ -261,10 +261,12 @@ type (
 	unexported struct {
 		a int `state:"a"`
 	}
-	items   struct{ Items []item }
-	item    struct{ Conn *sql.DB }
-	twoBad  struct{ A, B chan int }
-	foreign struct{ Inner bytes.Buffer }
+	WithComponent     struct{ pagestate.Component }
+	pointsToComponent struct{ *WithComponent }
+	items             struct{ Items []item }
+	item              struct{ Conn *sql.DB }
+	twoBad            struct{ A, B chan int }
+	foreign           struct{ Inner bytes.Buffer }
 )
 
 var _ = unexported{a: 0}
@@ -308,6 +310,8 @@ func TestRefusedTypes(t *testing.T) {
 		{one[tagged], `tagged.B: its saved name "x" is that of A too; give one of them another in its state tag`},
 		{one[badOption], `badOption.A: its state tag has the unknown option "omitempty"; there are optional, public and keep`},
 		{one[unexported], `unexported.a: an unexported field cannot be saved; export it, or remove its state tag`},
+		{one[pointsToComponent], `pagestate_test.pointsToComponent: it embeds Component through a pointer, which may be nil; embed the struct itself`},
+		{func(r *pagestate.Registry) { pagestate.Register[square](r, "x", nil) }, `pagestate_test.square: an option is nil`},
 		{one[twoBad], `twoBad.A: chan int` + unsafeType + "\n" + `pagestate: twoBad.B: chan int` + unsafeType},
 		{one[*square], `*pagestate_test.square: a pointer or interface type cannot be registered; register the type behind it`},
 		{one[shape], `pagestate_test.shape: a pointer or interface type cannot be registered; register the type behind it`},
@@ -395,9 +399,13 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"a negative age", func(o *pagestate.Options) { o.MaxAge = -1 }, "Options.MaxAge is negative"},
 		{"a negative size", func(o *pagestate.Options) { o.MaxTokenBytes = -1 }, "Options.MaxTokenBytes is negative"},
 		{"a negative header", func(o *pagestate.Options) { o.MaxHeaderBytes = -1 }, "Options.MaxHeaderBytes is negative"},
-		{"a negative number", func(o *pagestate.Options) { o.MaxTokens = -1 }, "Options.MaxTokens is negative"},
+		{"a negative number", func(o *pagestate.Options) { o.MaxTokens = -1 }, "Options.MaxTokens is -1"},
 		{"a cut-off in the future", func(o *pagestate.Options) { o.NotBefore = time.Now().Add(time.Minute) }, "Options.NotBefore is in the future"},
-		{"a nil source", func(o *pagestate.Options) { o.Sources = []pagestate.Source{nil} }, "Options.Sources has a nil source"},
+		{"a nil source", func(o *pagestate.Options) { o.Sources = []pagestate.Source{nil} }, "Options.Sources has none"},
+		{"a source without a name", func(o *pagestate.Options) { o.Sources = []pagestate.Source{pagestate.FormSource("")} }, "Options.Sources has none"},
+		{"no source", func(o *pagestate.Options) { o.Sources = []pagestate.Source{} }, "Options.Sources has none"},
+		{"too many tokens", func(o *pagestate.Options) { o.MaxTokens = 1001 }, "Options.MaxTokens is 1001"},
+		{"tokens too large", func(o *pagestate.Options) { o.MaxTokenBytes = 1<<30 + 1 }, "Options.MaxTokenBytes is more than 1 GiB"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

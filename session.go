@@ -73,10 +73,29 @@ func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 	if x := m.exchangeOf(r); x != nil {
 		return x.renew(r)
 	}
-	if _, err := m.opt.Session.Renew(w, r); err != nil {
-		return fmt.Errorf("pagestate: renewing the session: %w", err)
+	before, err := m.readOwner(r)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = m.renewSession(w, r, before.Session)
+	return err
+}
+
+// renewSession fails rather than to leave the old session as it was: the tokens
+// made for it would go on.
+func (m *Middleware) renewSession(w http.ResponseWriter, r *http.Request, before string) (session string, err error) {
+	session, err = m.opt.Session.Renew(w, r)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("pagestate: renewing the session: %w", err)
+	case m.unbound:
+		return "", nil
+	case session == "":
+		return "", errNoID
+	case session == before:
+		return "", errors.New("pagestate: renewing the session: its id is still the same; renew it in its own library first")
+	}
+	return session, nil
 }
 
 // Binding says which browser session a request belongs to. Tokens sealed in one session do not open in
@@ -285,7 +304,7 @@ func (b *sessionBinding) Renew(w http.ResponseWriter, r *http.Request) (string, 
 	s.ID, s.IsNew = "", true
 	if err := b.store.Save(r, w, s); err != nil {
 		delete(s.Values, sessionKey) // else the next Ensure of this request would take it for saved
-		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, err)
+		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, withoutPath(err))
 	}
 	// The handler may save the session again, and stores that tell insert from update go by this.
 	s.IsNew = false
@@ -304,7 +323,7 @@ func (b *sessionBinding) open(r *http.Request) (s *sessions.Session, readable bo
 		}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("pagestate: reading session %q: %w", b.name, err)
+		return nil, false, fmt.Errorf("pagestate: reading session %q: %w", b.name, withoutPath(err))
 	}
 	if s == nil {
 		return nil, false, fmt.Errorf("pagestate: reading session %q: the store returned none; its New must always return a session", b.name)
@@ -326,7 +345,7 @@ func (b *sessionBinding) deleteRecord(r *http.Request, s *sessions.Session) erro
 	options.MaxAge = -1
 	old.Options = &options
 	if err := b.store.Save(r, noResponse{}, &old); err != nil {
-		return fmt.Errorf("pagestate: deleting the old session %q: %w", b.name, err)
+		return fmt.Errorf("pagestate: deleting the old session %q: %w", b.name, withoutPath(err))
 	}
 	return nil
 }
@@ -360,6 +379,16 @@ func isNoSession(err error) bool {
 	}
 	// A value over the length limit is refused with an error that is of no kind at all.
 	return e.IsDecode() || !e.IsUsage() && !e.IsInternal()
+}
+
+// withoutPath leaves the path of a file out of an error's text: the name of a session's file is its id,
+// which must not be logged.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("%s: %w", path.Op, path.Err)
+	}
+	return err
 }
 
 // bindingOptions returns a copy of o: a store may give all its sessions the same one.

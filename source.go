@@ -34,6 +34,10 @@ type Source interface {
 	Tokens(r *http.Request, limit int64) ([]string, error)
 }
 
+// maxFound is how many tokens a source yields at most, and how many parts of a form it looks at. That
+// is as many as Options.MaxTokens may allow, and one.
+const maxFound = maxTokens + 1
+
 // HeaderSource finds tokens in the request header of that name. A repeated header holds several
 // tokens, and so does one with commas in it, since a proxy may join repeated headers that way. The
 // body is not touched; the header's size is limited by [http.Server].MaxHeaderBytes.
@@ -47,10 +51,16 @@ func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
 	var found []string
 	for _, line := range r.Header.Values(s.name) {
 		for token := range strings.SplitSeq(line, ",") {
-			found = append(found, strings.Trim(token, " \t"))
+			token = strings.Trim(token, " \t")
+			if token == "" {
+				continue
+			}
+			if found = append(found, token); len(found) == maxFound {
+				return found, nil
+			}
 		}
 	}
-	return nonEmpty(found), nil
+	return found, nil
 }
 
 // FormSource finds tokens in the form field of that name, in a body of type
@@ -96,8 +106,11 @@ func urlencodedValues(body []byte, field string) []string {
 		if bytes.IndexByte(pair, ';') >= 0 || !unescapesTo(key, field) {
 			continue
 		}
-		if token, err := url.QueryUnescape(string(value)); err == nil {
+		if token, err := url.QueryUnescape(string(value)); err == nil && token != "" {
 			found = append(found, token)
+		}
+		if len(found) == maxFound {
+			break
 		}
 	}
 	return found
@@ -116,7 +129,7 @@ func unescapesTo(key []byte, field string) bool {
 func multipartValues(body io.Reader, boundary, field string) []string {
 	var found []string
 	parts := multipart.NewReader(body, boundary)
-	for {
+	for range maxFound {
 		part, err := parts.NextPart()
 		if err == io.EOF {
 			return found
@@ -136,6 +149,7 @@ func multipartValues(body io.Reader, boundary, field string) []string {
 		}
 		found = append(found, string(token))
 	}
+	return nil
 }
 
 // JSONSource finds tokens in a JSON body: path is the object keys that lead to them, spelled exactly,
@@ -170,14 +184,13 @@ func jsonMember(data []byte, key string) []byte {
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
 		return nil
 	}
-	var found json.RawMessage
+	var found, value json.RawMessage
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
 			return nil
 		}
 		// A RawMessage is skipped by a state machine, which neither recurses nor nests without bound.
-		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return nil
 		}
@@ -187,7 +200,7 @@ func jsonMember(data []byte, key string) []byte {
 		if found != nil {
 			return nil
 		}
-		found = value
+		found = slices.Clone(value) // value is used again
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil
@@ -212,9 +225,26 @@ func jsonStrings(data []byte) []string {
 		if err != nil || !ok {
 			return nil
 		}
-		found = append(found, s)
+		if found = append(found, s); len(found) == maxFound {
+			break
+		}
 	}
 	return found
+}
+
+// findsNothing tells a source that was made without a name.
+func findsNothing(s Source) bool {
+	switch s := s.(type) {
+	case nil:
+		return true
+	case headerSource:
+		return s.name == ""
+	case formSource:
+		return s.field == ""
+	case jsonSource:
+		return len(s.path) == 0
+	}
+	return false
 }
 
 // contentType returns the media type of the body, "" if there is none. Like net/http it overlooks a

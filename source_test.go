@@ -1057,3 +1057,40 @@ func sourceHeap() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
+
+// TestSourcesAreBounded gives each source far more tokens than a request may
+// carry: what it yields, and what it allocates, stays in proportion.
+func TestSourcesAreBounded(t *testing.T) {
+	const n, limit = 200_000, 1 << 21
+	part := "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n\r\n"
+	tests := []struct {
+		name   string
+		source pagestate.Source
+		header http.Header
+		body   string
+		want   int
+	}{
+		{"commas", pagestate.HeaderSource("Page-State"), http.Header{"Page-State": {strings.Repeat(",", n)}}, "", 0},
+		{"header", pagestate.HeaderSource("Page-State"), http.Header{"Page-State": {strings.Repeat("a,", n)}}, "", 1001},
+		{"form", pagestate.FormSource("a"), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.Repeat("a=b&", n), 1001},
+		{"empty fields", pagestate.FormSource("a"), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.Repeat("a=&", n), 0},
+		{"parts", pagestate.FormSource("a"), http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, strings.Repeat(part, n/10) + "--b--\r\n", 0},
+		{"JSON", pagestate.JSONSource("a"), http.Header{"Content-Type": {"application/json"}}, `{"a":[` + strings.Repeat(`"b",`, n) + `"b"]}`, 1001},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/", strings.NewReader(test.body))
+			r.Header = test.header
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			tokens, err := test.source.Tokens(r, limit)
+			runtime.ReadMemStats(&after)
+			want(t, "error", err, nil)
+			want(t, "tokens", len(tokens), test.want)
+			size := uint64(len(test.body)) + 100_000
+			if used := after.TotalAlloc - before.TotalAlloc; used > 12*size {
+				t.Errorf("%d bytes allocated for %d", used, size)
+			}
+		})
+	}
+}

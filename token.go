@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -289,7 +290,7 @@ func parseEnvelope(token string, plain []byte) (*envelope, error) {
 func (e *envelope) isWhole() bool {
 	isChild := len(e.parent) == instanceBytes && e.key != ""
 	isNone := e.parent == "" && e.key == ""
-	return len(e.instance) == instanceBytes && (isChild || isNone) && e.revision > 0
+	return len(e.instance) == instanceBytes && (isChild || isNone) && e.revision > 0 && e.revision < math.MaxUint64
 }
 
 // sealedAt is the time in a token of canonical form.

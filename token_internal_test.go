@@ -1213,6 +1213,7 @@ func TestEnvelope(t *testing.T) {
 		{"an instance of 15 bytes", func(p *tokenPieces) { p.instance = []byte("\xc4\x0fsixteen bytes..") }, ErrInvalid},
 		{"an instance of 17 bytes", func(p *tokenPieces) { p.instance = []byte("\xc4\x11sixteen bytes....") }, ErrInvalid},
 		{"revision 0", func(p *tokenPieces) { p.revision = []byte{0} }, ErrInvalid},
+		{"the last revision, which has no next", func(p *tokenPieces) { p.revision = []byte("\xcf\xff\xff\xff\xff\xff\xff\xff\xff") }, ErrInvalid},
 		{"the revision in a longer form", func(p *tokenPieces) { p.revision = []byte("\xcc\x01") }, ErrInvalid},
 		{"the revision in the longest form", func(p *tokenPieces) { p.revision = []byte("\xcf\x00\x00\x00\x00\x00\x00\x00\x01") }, ErrInvalid},
 		{"the revision as a signed number", func(p *tokenPieces) { p.revision = []byte("\xd0\x01") }, ErrInvalid},

@@ -377,3 +377,22 @@ func TestForgeriesAreCheap(t *testing.T) {
 		}
 	}
 }
+
+// TestClocksApart has a server seal again what one with a clock ahead of its own
+// sealed first.
+func TestClocksApart(t *testing.T) {
+	now := time.Now()
+	mw := newMiddleware(t, func(o *pagestate.Options) { o.Clock = func() time.Time { return now } })
+	token := mustSeal(t, mw, ada, &counter{})
+	now = now.Add(-30 * time.Second)
+	token, err := mw.Reseal(t.Context(), ada, token, &counter{Count: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := mw.Open(t.Context(), ada, token); err != nil {
+			t.Error(err)
+		}
+		now = now.Add(time.Hour)
+	}
+}

@@ -106,7 +106,12 @@ func (n *interfaceNode) decode(d *decoder, v reflect.Value) error {
 	}
 	d.views = outer
 	d.leave()
-	d.complete(before, func() { v.Set(held) })
+	ref := d.direct
+	d.complete(before, func() {
+		if ref == nil || !ref.missing { // else the interface would hold a nil pointer, and not be nil
+			v.Set(held)
+		}
+	})
 	return nil
 }
 

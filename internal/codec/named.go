@@ -20,6 +20,10 @@ type Named struct {
 	Join func(v reflect.Value, name string, args reflect.Value)
 }
 
+// namedCopies is how often arguments stand in memory while a value is decoded:
+// by themselves, in it, and in it on its way to its place.
+const namedCopies = 3
+
 // namedNode writes nil for the zero value, and otherwise an array of the name
 // and the arguments.
 type namedNode struct {
@@ -43,6 +47,7 @@ func (n *namedNode) encode(e *encoder, v reflect.Value) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsavable, err)
 	}
+	e.charge(namedCopies, int(n.named.Args.Size()))
 	if err := e.open(2); err != nil {
 		return err
 	}
@@ -65,7 +70,7 @@ func (n *namedNode) decode(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := d.charge(1, int(n.named.Args.Size())); err != nil {
+	if err := d.charge(namedCopies, int(n.named.Args.Size())); err != nil {
 		return err
 	}
 	args := reflect.New(n.named.Args).Elem()

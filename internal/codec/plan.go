@@ -97,6 +97,23 @@ func (p *Plan) FieldValue(v reflect.Value, i int) reflect.Value {
 	return v.Field(p.structNode().fields[i].index)
 }
 
+// ClearField makes one field of v zero, by its place in Fields.
+func (p *Plan) ClearField(v reflect.Value, i int) { clearValue(p.FieldValue(v, i)) }
+
+// clearValue does what it can for an embedded struct that is unexported: no more
+// of it was set.
+func clearValue(v reflect.Value) {
+	if v.CanSet() {
+		v.SetZero()
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Field(i); f.CanSet() || v.Type().Field(i).Anonymous && f.Kind() == reflect.Struct {
+			clearValue(f)
+		}
+	}
+}
+
 // Decode sets v, a zero value of the plan's type that can be set, to what
 // Encode wrote. After an error v is half set and of no use.
 //

@@ -15,7 +15,7 @@ type Model struct {
 	KeyOf func(pointer reflect.Value) reflect.Value
 }
 
-// referenceSize is about what decoding one reference allocates.
+// referenceSize is about what decoding one reference allocates, without its key.
 const referenceSize = 144
 
 // referenceNode is a model, T or *T. It writes the key alone, and nil for a nil
@@ -33,6 +33,10 @@ func (n *referenceNode) signature(s *signer) {
 func (n *referenceNode) least() int    { return 1 }
 func (n *referenceNode) nilable() bool { return true }
 
+// size is what decoding a reference allocates. Its key is decoded, and then put
+// into an interface.
+func (n *referenceNode) size() int { return referenceSize + 2*int(n.plan.model.Key.Size()) }
+
 func (n *referenceNode) encode(e *encoder, v reflect.Value) error {
 	if v.IsZero() {
 		e.nil()
@@ -48,7 +52,7 @@ func (n *referenceNode) encode(e *encoder, v reflect.Value) error {
 	if e.references++; e.references > MaxReferences {
 		return fmt.Errorf("%w: more than %d references", ErrLimit, MaxReferences)
 	}
-	e.charge(1, referenceSize)
+	e.charge(1, n.size())
 	return n.key.encode(e, key)
 }
 
@@ -59,7 +63,7 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 	if len(d.list) == MaxReferences {
 		return fmt.Errorf("%w: more than %d references", ErrLimit, MaxReferences)
 	}
-	if err := d.charge(1, referenceSize); err != nil {
+	if err := d.charge(1, n.size()); err != nil {
 		return err
 	}
 	key := reflect.New(n.plan.model.Key).Elem()

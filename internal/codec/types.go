@@ -132,8 +132,14 @@ type memoKey struct {
 
 func (s site) key() memoKey { return memoKey{s.typ, s.own} }
 
+// fault records a fault, once: that of a model's key is found wherever the model
+// stands.
 func (t *Types) fault(s site, format string, args ...any) {
-	t.faults = append(t.faults, fmt.Errorf("%s: %s", s.path, fmt.Sprintf(format, args...)))
+	fault := fmt.Errorf("%s: %s", s.path, fmt.Sprintf(format, args...))
+	same := func(other error) bool { return other.Error() == fault.Error() }
+	if !slices.ContainsFunc(t.faults, same) {
+		t.faults = append(t.faults, fault)
+	}
 }
 
 // compile returns the node of a type. After a fault it may be nil.
@@ -253,6 +259,14 @@ func (t *Types) isCustom(typ reflect.Type) bool {
 	return p != nil && p.custom != nil
 }
 
+// standsFor tells whether what is saved of a typ is not what it holds: that of a
+// model is its key, and that of a query its name.
+func (t *Types) standsFor(typ reflect.Type) bool {
+	p := t.byType[typ]
+	_, named := t.named[typ]
+	return named || p != nil && p.model != nil
+}
+
 // isByte tells whether a slice or array of typ is saved as bytes.
 func (t *Types) isByte(typ reflect.Type) bool {
 	return typ.Kind() == reflect.Uint8 && t.byType[typ] == nil
@@ -300,6 +314,9 @@ func (t *Types) compileMap(s site) node {
 func (t *Types) isKey(typ reflect.Type) bool {
 	if t.isCustom(typ) {
 		return typ.Comparable()
+	}
+	if t.standsFor(typ) {
+		return false
 	}
 	switch typ {
 	case reflect.TypeFor[netip.Addr](), reflect.TypeFor[netip.AddrPort](), reflect.TypeFor[netip.Prefix]():
@@ -370,16 +387,22 @@ func (t *Types) compileStruct(s site) node {
 	t.remember(s, n)
 	names := make(map[string]string)
 	for f := range savedFields(s.typ) {
+		field, fault := parseField(f)
+		if field.Public && t.publicFaults(f, field, s) {
+			continue
+		}
 		if t.ignored[f.Type] {
 			continue
 		}
 		at := site{typ: f.Type, shown: f.Type, path: s.path + "." + f.Name, own: s.own}
-		field, fault := parseField(f)
 		if fault != "" {
 			t.fault(at, "%s", fault)
 		}
 		if !f.IsExported() && t.isCustom(f.Type) {
 			t.fault(at, `a codec cannot set an embedded field that is unexported; give it a name, or leave it out with state:"-"`)
+		}
+		if !f.IsExported() && t.standsFor(f.Type) {
+			t.fault(at, `what is fetched or looked up again cannot be set in an embedded field that is unexported; give it a name, or leave it out with state:"-"`)
 		}
 		if other, ok := names[field.Name]; ok {
 			t.fault(at, "its saved name %q is that of %s too; give one of them another in its state tag", field.Name, other)

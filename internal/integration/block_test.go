@@ -1,0 +1,81 @@
+package integration_test
+
+// Template blocks: a state saves the name of one.
+
+import (
+	"html/template"
+	"net/http"
+	"testing"
+
+	"github.com/pagestate/pagestate"
+)
+
+// Card shows a title in one of several ways.
+type Card struct {
+	pagestate.Component
+	Title string
+	Body  pagestate.Block
+}
+
+var views = template.Must(template.New("card").Parse(`
+{{define "short"}}<b>{{.Title}}</b>{{end}}
+{{define "long"}}<article>{{.Title}}</article>{{end}}
+{{block "default" .}}<p>{{.Title}}</p>{{end}}`))
+
+var cardPage = template.Must(template.New("page").Parse(
+	`<section data-page-state="{{.StateToken}}">{{.Body.HTML .}}</section>`))
+
+func newCardApp(t *testing.T) *app {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Card](registry, "card")
+	view := pagestate.RegisterBlocks(registry, "views of a card", views)
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Card { return &Card{Title: "tea & milk", Body: view("default")} })
+	a.mux.Handle("POST /", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Card) error {
+		return cardPage.Execute(w, c)
+	}))
+	action(a, "/view", func(r *http.Request, c *Card) (string, error) {
+		c.Body = view(r.URL.Query().Get("name"))
+		html, err := c.Body.HTML(c)
+		return string(html), err
+	})
+	action(a, "/unseen", func(r *http.Request, c *Card) (string, error) {
+		c.Body = view(r.URL.Query().Get("name"))
+		return "", nil
+	})
+	return a
+}
+
+func TestBlocks(t *testing.T) {
+	tests := []struct{ name, html string }{
+		{"short", `<b>tea &amp; milk</b>`},
+		{"long", `<article>tea &amp; milk</article>`},
+		{"default", `<p>tea &amp; milk</p>`},
+	}
+	ada := newCardApp(t).browser()
+	token := ada.open("/")
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			res := ada.call("/view?name="+test.name, token).wantBody(test.html)
+			if next := res.token(); next != "" {
+				token = next
+			}
+			wantText(t, "the page afterwards", ada.call("/", token).want(200).Body,
+				`<section data-page-state="`+token+`">`+test.html+`</section>`)
+		})
+	}
+}
+
+func TestBlockThatIsNotRegistered(t *testing.T) {
+	for _, name := range []string{"other", "", "../../etc/passwd", "block_test.go"} {
+		t.Run(name, func(t *testing.T) {
+			a := newCardApp(t)
+			ada := a.browser()
+			token := ada.open("/")
+			ada.call("/view?name="+name, token).wantRefused(http.StatusInternalServerError, "StateError")
+			ada.call("/unseen?name="+name, token).wantRefused(http.StatusInternalServerError, "StateError")
+			wantText(t, "log", a.log.String(), "has no template", "Card.Body")
+			wantText(t, "the page afterwards", ada.call("/", token).want(200).Body, `<p>tea &amp; milk</p>`)
+		})
+	}
+}

@@ -1,0 +1,274 @@
+package integration_test
+
+// Children: components inside another one, resumed with what it gives them.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"html/template"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate"
+)
+
+// Search is what somebody looks for.
+type Search struct {
+	pagestate.Component
+	Word string
+}
+
+// Results are a child of a Search.
+type Results struct {
+	pagestate.Component
+	Word  string // given by the search
+	Long  bool   // a choice of its own
+	Found []*Todo
+}
+
+// searchView holds pointers, so that the methods of Component work.
+type searchView struct {
+	*Search
+	Results *Results
+}
+
+func (s *store) find(ctx context.Context, r *Results) error {
+	var ids []int64
+	rows, err := s.db.QueryContext(ctx, `SELECT id FROM todo WHERE instr(title, ?) ORDER BY id`, r.Word)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	r.Found, err = s.fetch(ctx, ids)
+	return err
+}
+
+var searchPage = template.Must(template.New("").Parse(`<form method="post" action="/search">
+	{{.StateField}}{{.Results.StateField}}
+	<input name="word" value="{{.Word}}"><button>Search</button>
+</form>
+<ul>{{range .Results.Found}}<li>{{.Title}}</li>{{end}}</ul>`))
+
+func showSearch(w http.ResponseWriter, r *http.Request) error {
+	s := &Search{}
+	if err := pagestate.Attach(r.Context(), s); err != nil {
+		return err
+	}
+	results := &Results{}
+	if err := pagestate.Attach(r.Context(), results, pagestate.Under(s, "results")); err != nil {
+		return err
+	}
+	return render(w, searchPage, searchView{s, results})
+}
+
+func search(w http.ResponseWriter, r *http.Request, s *Search) error {
+	s.Word = r.FormValue("word")
+	results, err := pagestate.Child(r.Context(), s, "results", func(c *Results) { c.Word = s.Word })
+	if err != nil {
+		return err
+	}
+	return render(w, searchPage, searchView{s, results})
+}
+
+// render writes a page when all of it is there. A child that changed has its
+// token sealed while the page is rendered, which must not be after the first
+// byte.
+func render(w http.ResponseWriter, page *template.Template, data any) error {
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		return err
+	}
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// shownRows leaves out the children whose rows are gone, as the page is not.
+func shownRows(ctx context.Context, s *Selection, keys []string) ([]*Row, error) {
+	var rows []*Row
+	for _, key := range keys {
+		row, err := pagestate.Child[Row](ctx, s, key, nil)
+		if errors.Is(err, pagestate.ErrStale) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func newSearchApp(t *testing.T, d *database) *app {
+	registry := pagestate.NewRegistry()
+	registerTodos(registry, &d.store)
+	pagestate.Register[Search](registry, "search")
+	pagestate.Register[Results](registry, "results", pagestate.LoadWith(d.find))
+	a := newApp(t, registry, pagestate.Options{})
+	a.mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		if err := showSearch(w, r); err != nil {
+			pagestate.WriteError(w, r, err)
+		}
+	})
+	a.mux.Handle("POST /search", pagestate.Handle(search))
+	action(a, "/long", func(_ *http.Request, r *Results) (string, error) {
+		r.Long = true
+		return titles(r.Found), nil
+	})
+	return a
+}
+
+var fieldPattern = regexp.MustCompile(`name="page_state" value="([^"]+)"`)
+
+// fields are the tokens in a page.
+func (a answer) fields() (tokens []string) {
+	for _, match := range fieldPattern.FindAllStringSubmatch(a.want(http.StatusOK).Body, -1) {
+		tokens = append(tokens, match[1])
+	}
+	return tokens
+}
+
+// search sends the form of a search page.
+func (b *browser) search(word string, tokens []string) answer {
+	b.app.t.Helper()
+	form := url.Values{"page_state": tokens, "word": {word}}.Encode()
+	return b.send("POST", "/search", form, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+}
+
+func TestChildIsResumedWithNewArguments(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	for _, title := range []string{"green tea", "milk", "black tea"} {
+		d.newTodo(list, title)
+	}
+	ada := newSearchApp(t, d).browser()
+	tokens := ada.get("/").fields()
+	want(t, "tokens in the page", len(tokens), 2)
+
+	res := ada.search("tea", tokens)
+	wantText(t, "page", res.Body, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
+	tokens = res.fields()
+	tokens[1] = ada.call("/long", tokens[1]).wantBody("[green tea black tea]").token()
+	wantText(t, "page", ada.search("milk", tokens).Body, `<ul><li>milk</li></ul>`)
+}
+
+func TestChildTokens(t *testing.T) {
+	d := newDatabase(t)
+	a := newSearchApp(t, d)
+	ada, bob := a.browser(), a.browser()
+	bob.user = "bob"
+	own, other, foreign := ada.get("/").fields(), ada.get("/").fields(), bob.get("/").fields()
+	moved := ada.search("tea", own).fields()
+	tests := []struct {
+		name   string
+		tokens []string
+		status int
+		code   string
+	}{
+		{"its own", own, 200, ""},
+		{"none", own[:1], 400, "MissingState"},
+		{"that of another page of the same browser", []string{own[0], other[1]}, 400, "MissingState"},
+		{"that of another visitor, and its own", []string{own[0], foreign[1], own[1]}, 200, ""},
+		{"something else, and its own", []string{own[0], "no token", own[1]}, 200, ""},
+		{"two revisions of it", []string{own[0], own[1], moved[1]}, 400, "InvalidState"},
+		{"the child first", []string{own[1], own[0]}, 400, "InvalidState"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			res := ada.search("tea", test.tokens)
+			if test.code != "" {
+				res.wantRefused(test.status, test.code)
+				return
+			}
+			res.want(test.status)
+		})
+	}
+}
+
+func TestChildThatIsGoneLeavesThePageAlone(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	tea, milk := d.newTodo(list, "tea"), d.newTodo(list, "milk")
+	a := newTodoApp(t, d, nil)
+	a.mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		tokens, err := attachWithRows(r.Context(), &Selection{}, []*Todo{tea, milk})
+		if err != nil {
+			pagestate.WriteError(w, r, err)
+			return
+		}
+		w.Write([]byte(strings.Join(tokens, "\n")))
+	})
+	action(a, "/", func(r *http.Request, s *Selection) (string, error) {
+		rows, err := shownRows(r.Context(), s, []string{"0", "1"})
+		if err != nil {
+			return "", err
+		}
+		var todos []*Todo
+		for _, row := range rows {
+			todos = append(todos, row.Todo)
+		}
+		return titles(todos), nil
+	})
+	ada := a.browser()
+	tokens := strings.Split(ada.open("/"), "\n")
+	ada.call("/", tokens...).wantBody("[tea milk]")
+	d.delete(tea)
+	ada.call("/", tokens...).wantBody("[milk]")
+}
+
+func TestChildOfAChild(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	todos := []*Todo{d.newTodo(list, "tea"), d.newTodo(list, "milk"), d.newTodo(list, "bread")}
+	a := newTodoApp(t, d, nil)
+	a.mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		var above *Row
+		for _, todo := range todos {
+			row := &Row{Todo: todo}
+			var under []pagestate.AttachOption
+			if above != nil {
+				under = append(under, pagestate.Under(above, "below"))
+			}
+			if err := pagestate.Attach(r.Context(), row, under...); err != nil {
+				t.Error(err)
+			}
+			token, err := row.StateToken()
+			if err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, token+"\n")
+			above = row
+		}
+	})
+	action(a, "/", func(r *http.Request, row *Row) (string, error) {
+		child, err := pagestate.Child[Row](r.Context(), row, "below", nil)
+		if err != nil {
+			return "", err
+		}
+		grandchild, err := pagestate.Child[Row](r.Context(), child, "below", nil)
+		if err != nil {
+			return "", err
+		}
+		return titles([]*Todo{row.Todo, child.Todo, grandchild.Todo}), nil
+	})
+	ada := a.browser()
+	tokens := strings.Fields(ada.open("/"))
+	ada.call("/", tokens...).wantBody("[tea milk bread]")
+	ada.call("/", tokens[0], tokens[2], tokens[1]).wantBody("[tea milk bread]")
+	ada.call("/", tokens[0], tokens[2]).wantRefused(http.StatusBadRequest, "MissingState")
+	ada.call("/", tokens[1], tokens[2]).wantRefused(http.StatusBadRequest, "MissingState")
+}

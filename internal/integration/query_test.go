@@ -1,0 +1,126 @@
+package integration_test
+
+// Lazy queries: a state saves which one and with which arguments.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pagestate/pagestate"
+)
+
+// Feed shows the todos of a list, as they are when it is rendered.
+type Feed struct {
+	pagestate.Component
+	Todos pagestate.Query[int64, Todo]
+	Shown int
+}
+
+func newFeedApp(t *testing.T, d *database, list int64) *app {
+	store := &d.store
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Feed](registry, "feed")
+	todosOf := pagestate.RegisterQuery(registry, "todos of a list", store.todosOf)
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Feed { return &Feed{Todos: todosOf(list), Shown: 10} })
+	action(a, "/", showFeed)
+	action(a, "/fewer", func(_ *http.Request, f *Feed) (string, error) {
+		f.Shown = 2
+		return fmt.Sprint("list ", f.Todos.Args()), nil
+	})
+	return a
+}
+
+func showFeed(r *http.Request, f *Feed) (string, error) {
+	var titles []string
+	for todo, err := range f.Todos.All(r.Context()) {
+		if err != nil {
+			return "", err
+		}
+		titles = append(titles, todo.Title)
+		if len(titles) == f.Shown {
+			break
+		}
+	}
+	return strings.Join(titles, ", "), nil
+}
+
+func TestQueryGivesWhatThereIsToday(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	tea := d.newTodo(list, "tea")
+	ada := newFeedApp(t, d, list).browser()
+	token := ada.open("/")
+	want(t, "SELECTs of the page", d.selects(), 0)
+
+	ada.call("/", token).wantBody("tea")
+	want(t, "SELECTs of a loop", d.selects(), 1)
+	d.newTodo(list, "milk")
+	ada.call("/", token).wantBody("tea, milk")
+	d.delete(tea)
+	ada.call("/", token).wantBody("milk")
+	d.wantClosed()
+}
+
+func TestQueryThatIsNotAskedIsNotRun(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	ada := newFeedApp(t, d, list).browser()
+	token := ada.open("/")
+	res := ada.call("/fewer", token).wantBody(fmt.Sprint("list ", list))
+	want(t, "sealed", res.token() != "", true)
+	want(t, "SELECTs", d.selects(), 0)
+}
+
+func TestLoopThatStopsEarlyClosesItsRows(t *testing.T) {
+	d := newDatabase(t)
+	d.db.SetMaxOpenConns(1) // so that one that is kept would be missed
+	list := d.newList("home")
+	for i := range 1000 {
+		d.newTodo(list, fmt.Sprint(i))
+	}
+	ada := newFeedApp(t, d, list).browser()
+	token := ada.call("/fewer", ada.open("/")).token()
+	for range 20 {
+		ada.call("/", token).wantBody("0, 1")
+	}
+	d.wantClosed()
+}
+
+func TestErrorOfAQueryIsYieldedOnce(t *testing.T) {
+	d := newDatabase(t)
+	list := d.newList("home")
+	for i := range 1000 {
+		d.newTodo(list, fmt.Sprint(i))
+	}
+	todosOf := pagestate.RegisterQuery(pagestate.NewRegistry(), "todos of a list", d.todosOf)
+	for _, stopAfter := range []int{0, 2} {
+		t.Run(fmt.Sprint("after ", stopAfter), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			rows, errs := 0, 0
+			if stopAfter == 0 {
+				cancel()
+			}
+			for _, err := range todosOf(list).All(ctx) {
+				if err != nil {
+					errs++
+					want(t, "cancelled", errors.Is(err, context.Canceled), true)
+					continue
+				}
+				if rows++; rows == stopAfter {
+					cancel()
+				}
+				time.Sleep(time.Millisecond) // the rows are closed by a goroutine of database/sql
+			}
+			want(t, "stopped early", rows < 1000, true)
+			want(t, "errors", errs, 1)
+			d.wantClosed()
+		})
+	}
+}

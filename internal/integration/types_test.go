@@ -1,0 +1,205 @@
+package integration_test
+
+// Types of other modules in a state, and types that say how they want to be
+// saved: nobody asks them.
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/pagestate/pagestate"
+	"github.com/shopspring/decimal"
+)
+
+// Document is a row with a key of another module's type.
+type Document struct {
+	ID    uuid.UUID
+	Title string
+}
+
+// Desk has UUIDs wherever a type can stand.
+type Desk struct {
+	ID       uuid.UUID
+	Parent   *uuid.UUID
+	Maybe    uuid.NullUUID
+	Recent   []uuid.UUID
+	Titles   map[uuid.UUID]string
+	Document *Document
+	Any      any
+}
+
+func TestUUIDWorksAsItIs(t *testing.T) {
+	id, other := uuid.New(), uuid.New()
+	documents := map[uuid.UUID]*Document{id: {id, "tea"}}
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Desk](registry, "desk")
+	pagestate.RegisterModel(registry, "document", pagestate.Model[uuid.UUID, Document]{
+		Key: func(d *Document) uuid.UUID { return d.ID },
+		Fetch: func(_ context.Context, ids []uuid.UUID) (found []*Document, err error) {
+			for _, id := range ids {
+				found = append(found, documents[id])
+			}
+			return found, nil
+		},
+	})
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Desk {
+		return &Desk{id, &other, uuid.NullUUID{UUID: id, Valid: true}, []uuid.UUID{id, other}, map[uuid.UUID]string{id: "one"}, documents[id], documents[id]}
+	})
+	action(a, "/", func(_ *http.Request, d *Desk) (string, error) {
+		want(t, "field", d.ID, id)
+		want(t, "behind a pointer", *d.Parent, other)
+		want(t, "nullable", d.Maybe, uuid.NullUUID{UUID: id, Valid: true})
+		want(t, "elements", [2]uuid.UUID(d.Recent), [2]uuid.UUID{id, other})
+		want(t, "map key", d.Titles[id], "one")
+		want(t, "model key", d.Document, documents[id])
+		want(t, "in an interface", d.Any, any(documents[id]))
+		return "", nil
+	})
+	ada := a.browser()
+	token := ada.open("/")
+	ada.call("/", token).want(http.StatusOK)
+	delete(documents, id)
+	ada.call("/", token).wantStale()
+}
+
+// Cart has decimals wherever a type can stand.
+type Cart struct {
+	Total    decimal.Decimal
+	Discount *decimal.Decimal
+	Prices   []decimal.Decimal
+	ByName   map[string]decimal.Decimal
+	Left     map[decimal.Decimal]int // Go finds no key in it, since two equal decimals are two pointers
+}
+
+func TestDecimalIsRefused(t *testing.T) {
+	type Cart struct{ Total decimal.Decimal }
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Cart](registry, "cart")
+	_, err := pagestate.New(registry, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()})
+	want(t, "fault", fmt.Sprint(err),
+		`pagestate: Cart.Total: decimal.Decimal is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`)
+}
+
+// maxDecimal bounds what Decode spends on digits.
+const maxDecimal = 64
+
+// registerDecimal refuses exponents: a few bytes could mean a number that takes
+// gigabytes to write out.
+func registerDecimal(registry *pagestate.Registry) {
+	pagestate.RegisterCodec(registry, "decimal", pagestate.Codec[decimal.Decimal]{
+		Encode: func(d decimal.Decimal) ([]byte, error) { return []byte(d.String()), nil },
+		Decode: func(b []byte) (decimal.Decimal, error) {
+			for _, c := range b {
+				if len(b) > maxDecimal || c == 'e' || c == 'E' {
+					return decimal.Decimal{}, errors.New("no decimal of ours")
+				}
+			}
+			return decimal.NewFromString(string(b))
+		},
+	})
+}
+
+func TestDecimalWithCodec(t *testing.T) {
+	discount := decimal.RequireFromString("-0.10")
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Cart](registry, "cart")
+	registerDecimal(registry)
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Cart {
+		return &Cart{
+			Total:    decimal.RequireFromString("12.345678901234567890"),
+			Discount: &discount,
+			Prices:   []decimal.Decimal{decimal.NewFromInt(3), {}},
+			ByName:   map[string]decimal.Decimal{"tea": decimal.RequireFromString("2.50")},
+			Left:     map[decimal.Decimal]int{decimal.NewFromInt(3): 7},
+		}
+	})
+	action(a, "/", func(_ *http.Request, c *Cart) (string, error) {
+		return fmt.Sprintln(c.Total, c.Discount, c.Prices, c.ByName, c.Left), nil
+	})
+	ada := a.browser()
+	res := ada.call("/", ada.open("/")).wantBody("12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
+	want(t, "unchanged", res.token(), "")
+}
+
+func TestEqualDecimalsAsKeys(t *testing.T) {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Cart](registry, "cart")
+	registerDecimal(registry)
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Cart {
+		return &Cart{Left: map[decimal.Decimal]int{decimal.NewFromInt(3): 7, decimal.NewFromInt(3): 8}}
+	})
+	a.browser().get("/").wantRefused(http.StatusInternalServerError, "StateError")
+	wantText(t, "log", a.log.String(), "Cart.Left[key]", "two keys have the same saved form")
+}
+
+// Loud wants to be saved in its own ways, and panics if it is asked.
+type Loud string
+
+func (Loud) MarshalJSON() ([]byte, error)      { panic("MarshalJSON") }
+func (Loud) MarshalText() ([]byte, error)      { panic("MarshalText") }
+func (Loud) MarshalBinary() ([]byte, error)    { panic("MarshalBinary") }
+func (Loud) GobEncode() ([]byte, error)        { panic("GobEncode") }
+func (Loud) MarshalMsg([]byte) ([]byte, error) { panic("MarshalMsg") }
+func (Loud) Value() (driver.Value, error)      { panic("Value") }
+func (Loud) String() string                    { panic("String") }
+func (Loud) GoString() string                  { panic("GoString") }
+func (Loud) Error() string                     { panic("Error") }
+
+func (*Loud) UnmarshalJSON([]byte) error          { panic("UnmarshalJSON") }
+func (*Loud) UnmarshalText([]byte) error          { panic("UnmarshalText") }
+func (*Loud) UnmarshalBinary([]byte) error        { panic("UnmarshalBinary") }
+func (*Loud) GobDecode([]byte) error              { panic("GobDecode") }
+func (*Loud) UnmarshalMsg([]byte) ([]byte, error) { panic("UnmarshalMsg") }
+func (*Loud) Scan(any) error                      { panic("Scan") }
+
+// LoudRow is a model, and LoudPage a component, that are just as loud.
+type LoudRow struct {
+	Loud
+	Key Loud
+}
+
+type LoudPage struct {
+	Loud
+	Name   Loud
+	Names  []Loud
+	ByName map[Loud]*Loud
+	Row    *LoudRow
+	Args   pagestate.Query[Loud, Loud]
+	Filled Loud
+}
+
+func TestMethodsOfValuesAreNotCalled(t *testing.T) {
+	name := Loud("name")
+	registry := pagestate.NewRegistry()
+	pagestate.Register[LoudPage](registry, "page", pagestate.LoadWith(func(_ context.Context, p *LoudPage) error {
+		p.Filled = "loaded"
+		return nil
+	}))
+	pagestate.RegisterModel(registry, "row", pagestate.Model[Loud, LoudRow]{
+		Key:   func(r *LoudRow) Loud { return r.Key },
+		Fetch: func(_ context.Context, keys []Loud) ([]*LoudRow, error) { return []*LoudRow{{Key: keys[0]}}, nil },
+	})
+	query := pagestate.RegisterQuery(registry, "query", func(_ context.Context, name Loud) iter.Seq2[Loud, error] {
+		return func(yield func(Loud, error) bool) { yield(name, nil) }
+	})
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *LoudPage {
+		return &LoudPage{name, name, []Loud{name}, map[Loud]*Loud{name: &name}, &LoudRow{Key: name}, query(name), ""}
+	})
+	action(a, "/", func(_ *http.Request, p *LoudPage) (string, error) {
+		p.Name += "r"
+		return string(p.Loud + p.Name + p.Names[0] + *p.ByName[name] + p.Row.Key + p.Args.Args() + p.Filled), nil
+	})
+	ada := a.browser()
+	res := ada.call("/", ada.open("/")).wantBody("namenamernamenamenamenameloaded")
+	want(t, "sealed again", res.token() != "", true)
+}
