@@ -285,6 +285,26 @@ func TestChildUpdate(t *testing.T) {
 	})
 }
 
+// A child whose load failed holds half of what load fills, so it has no token.
+func TestChildUpdateThatFails(t *testing.T) {
+	c := newChildApp(t, pagestate.Options{})
+	tokens := c.open()
+	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
+		item := c.mustItem(r, "a", nil)
+		c.err = errGone
+		again, err := c.item(r, "a", func(item *childItem) { item.Shown = "x" })
+		want(t, "no child", again, nil)
+		want(t, "error", errors.Is(err, errGone), true)
+		_, err = item.StateToken()
+		want(t, "a token", err != nil, true)
+		c.err = nil
+		again = c.mustItem(r, "a", nil)
+		want(t, "opened anew", again != item, true)
+		want(t, "as it was saved", again.Shown, "")
+	})
+	want(t, "warnings", c.app.log.String(), "")
+}
+
 // The new token of a child is put into the page, or its change is lost and
 // logged.
 func TestChildIsSealedIntoThePage(t *testing.T) {
@@ -518,6 +538,42 @@ func TestChildOfAnotherVersion(t *testing.T) {
 		req.Header["Page-State"] = page.tokens()
 		want(t, "status", b.send(req).StatusCode, 200)
 	}
+}
+
+// A child that cannot be decoded is one, and is not passed over.
+func TestChildUndecodable(t *testing.T) {
+	type child struct{ Key regexpKey }
+	refuses := false
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	pagestate.Register[child](r, "child")
+	pagestate.RegisterCodec(r, "key", pagestate.Codec[regexpKey]{
+		Encode: func(regexpKey) ([]byte, error) { return nil, nil },
+		Decode: func([]byte) (key regexpKey, err error) {
+			if refuses {
+				err = errGone
+			}
+			return key, err
+		},
+	})
+	b := newApp(t, r, pagestate.Options{}).browser()
+	page := b.serve("GET", "/", "", func(w http.ResponseWriter, r *http.Request) {
+		parent, below := &counter{}, &child{}
+		want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
+		want(t, "attached", pagestate.Attach(r.Context(), below, pagestate.Under(parent, "x")), nil)
+		field, _ := pagestate.Field(r.Context(), below)
+		showCounter(w, parent)
+		fmt.Fprint(w, field)
+	})
+	refuses = true
+	b.serve("GET", "/ask", strings.Join(page.tokens(), ","), func(w http.ResponseWriter, r *http.Request) {
+		parent, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = pagestate.Child[child](r.Context(), parent, "x", nil)
+		want(t, "invalid", errors.Is(err, pagestate.ErrInvalid), true)
+	})
 }
 
 func TestChildOfAnotherType(t *testing.T) {

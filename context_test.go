@@ -253,7 +253,7 @@ func TestTokenAfterTheFirstByte(t *testing.T) {
 
 func TestTokenAfterAnError(t *testing.T) {
 	var page string
-	a := newCounterApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+	a := newCounterApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {
 		c, err := pagestate.From[counter](r.Context())
 		if err != nil {
 			t.Fatal(err)
