@@ -28,7 +28,7 @@ type exchange struct {
 
 	owning sync.Mutex // held while the binding is asked, which may take time
 
-	mu        sync.Mutex // guards what follows; while it is held, none of the application's code runs but Clock and codecs, which have no context
+	mu        sync.Mutex // guards what follows; while it is held, no code of the application runs but Clock, codecs and Model.Key, which have no context
 	keys      *keyring   // of the owner, nil until it was read
 	acting    *instance  // of the first token, nil if there was none
 	arrived   string     // that token

@@ -35,8 +35,8 @@ type Model[K comparable, T any] struct {
 
 // RegisterModel makes every *T and T in a state a reference: wherever it stands,
 // its key alone is saved, and the row is fetched again when the state is
-// resumed. There is one Fetch per model for a whole state, and a request
-// fetches no row twice: the same row is the same pointer everywhere.
+// resumed. There is one Fetch per model for a whole state, and what a request has
+// fetched it does not fetch again: the same row is the same pointer everywhere.
 //
 // If a row is missing the state is stale, and the request is answered with 410.
 // With the tag option optional the field is nil instead, and an element of a
@@ -45,8 +45,10 @@ type Model[K comparable, T any] struct {
 //	Assignee *User   `state:",optional"`
 //	Items    []*Todo `state:",optional"`
 //
-// K must be a safe type without pointers, interfaces and floats. What T holds
-// is not looked at. A state refers to at most 10,000 rows.
+// K must be a safe type without pointers, interfaces and floats. If it is a struct,
+// a new field is zero in old tokens and a removed one is dropped, which makes
+// another key: change the name of the model with it. What T holds is not looked
+// at. A state refers to at most 10,000 rows.
 func RegisterModel[K comparable, T any](r *Registry, name string, m Model[K, T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

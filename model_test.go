@@ -433,6 +433,7 @@ func TestModelOptional(t *testing.T) {
 		{"slice of arrays", modelOptional{Arrays: [][2]*modelTodo{{two, four}, {one, two}}}, func(s *modelOptional) any { return s.Arrays }, "[[null,null],[" + row(1) + ",null]]"},
 		{"map of slices", modelOptional{Slices: map[string][]*modelTodo{"a": {two, one}, "b": {four}}}, func(s *modelOptional) any { return s.Slices }, `{"a":` + rows(1) + `,"b":[]}`},
 		{"slice in a map in a slice in any", modelOptional{Deep: []any{map[string]any{"a": []any{two, one}, "b": two}, four}}, func(s *modelOptional) any { return s.Deep }, `[{"a":` + rows(1) + `}]`},
+		{"after a struct without the option", modelOptional{Anys: []any{modelInner{}, two, one}}, func(s *modelOptional) any { return s.Anys[1:] }, rows(1)},
 		{"struct with a tag of its own", modelOptional{Structs: []modelOwnTag{{two}, {one}}}, func(s *modelOptional) any { return s.Structs }, `[{"Todo":null},{"Todo":` + row(1) + `}]`},
 	}
 	for _, test := range tests {
@@ -441,6 +442,7 @@ func TestModelOptional(t *testing.T) {
 			r := pagestate.NewRegistry()
 			db.register(r)
 			pagestate.Register[modelOptional](r, "optional")
+			pagestate.Register[modelInner](r, "inner")
 			b := modelApp(t, r, pagestate.Options{}, func() *modelOptional { return &test.state }, func(w http.ResponseWriter, s *modelOptional) {
 				json.NewEncoder(w).Encode(test.got(s))
 			})
@@ -461,26 +463,29 @@ func TestModelOptional(t *testing.T) {
 // The option is that of the field around, and not of what stands further out.
 func TestModelOptionalDoesNotReachIntoStructs(t *testing.T) {
 	type state struct {
-		Structs []modelPlain   `state:",optional"`
-		Inner   modelInner     `state:",optional"`
-		Any     any            `state:",optional"`
-		After   []*modelTodo   // of a field without it
+		Structs []modelPlain `state:",optional"`
+		Inner   modelInner   `state:",optional"`
+		Any     any          `state:",optional"`
+		After   []*modelTodo // of a field without it
+		Anys    []any
 		Map     map[string]any `state:",optional"`
 	}
 	two := newModelDB(2).row(2)
 	for name, s := range map[string]state{
-		"slice of structs":  {Structs: []modelPlain{{two}}},
-		"component":         {Inner: modelInner{Todo: two}},
-		"component in any":  {Any: modelInner{Todo: two}},
-		"component in map":  {Map: map[string]any{"a": &modelInner{Todo: two}}},
-		"field afterwards":  {Inner: modelInner{}, After: []*modelTodo{two}},
-		"field without tag": {After: []*modelTodo{nil, two}},
+		"slice of structs":          {Structs: []modelPlain{{two}}},
+		"component":                 {Inner: modelInner{Todo: two}},
+		"component in any":          {Any: modelInner{Todo: two}},
+		"component in map":          {Map: map[string]any{"a": &modelInner{Todo: two}}},
+		"field afterwards":          {Inner: modelInner{}, After: []*modelTodo{two}},
+		"field without tag":         {After: []*modelTodo{nil, two}},
+		"after a struct with a tag": {Anys: []any{modelOwnTag{}, two}},
 	} {
 		db := newModelDB(2)
 		r := pagestate.NewRegistry()
 		db.register(r)
 		pagestate.Register[state](r, "state")
 		pagestate.Register[modelInner](r, "inner")
+		pagestate.Register[modelOwnTag](r, "own tag")
 		b := modelApp(t, r, pagestate.Options{}, func() *state { return &s }, func(http.ResponseWriter, *state) {})
 		token := b.get("/").field()
 		want(t, name, b.call("POST", "/act", token).StatusCode, 200)

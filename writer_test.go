@@ -560,7 +560,7 @@ func TestWriterServerErrorKeepsToken(t *testing.T) {
 func TestWriterTimeoutHandlerGivesUp(t *testing.T) {
 	bindings := map[string]pagestate.Binding{
 		"Cookie":  pagestate.Cookie(http.Cookie{Name: "binding"}),
-		"Session": pagestate.Session(sessions.NewCookieStore(sessionKey), sessionName),
+		"Session": pagestate.Session(writerInsecure(sessions.NewCookieStore(sessionKey)), sessionName),
 		"Unbound": pagestate.Unbound(),
 	}
 	for name, binding := range bindings {
