@@ -39,7 +39,7 @@ func From[T any](ctx context.Context) (*T, error) {
 	}
 	state, ok := x.acting.state.(*T)
 	if !ok {
-		return nil, fmt.Errorf("%w: it holds a %s", ErrInvalid, x.acting.component.name)
+		return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, x.acting.component.name, reflect.TypeFor[T]())
 	}
 	return state, nil
 }
@@ -112,7 +112,7 @@ func (x *exchange) token(state any) (string, error) {
 	x.touch()
 	in := x.instance(state)
 	if in == nil {
-		return "", fmt.Errorf("pagestate: this %T has no token: attach it first, and again after Renew", state)
+		return "", fmt.Errorf("pagestate: this %T has no token: attach it first, and again after Renew; a copy has none", state)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -287,7 +287,7 @@ func (x *exchange) commit(status int) (proceed bool) {
 		x.keepPrivate(h)
 	}
 	if err != nil {
-		x.logRefusal(err)
+		x.logFailure(refused, err)
 		removeLeftovers(h)
 		if x.encoding == "" {
 			h.Del("Content-Encoding") // the handler's, of a body that does not follow
@@ -423,10 +423,13 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 // fail sees to it that nothing is sealed, and answers err unless the response
 // has begun.
 func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun bool) {
-	x.refuse(err)
-	if !begun && !x.isCommitted() {
-		x.answer(w, r, err)
+	if begun || x.isCommitted() {
+		x.giveUp()
+		x.logFailure("pagestate: the handler failed after its answer had begun", err)
+		return
 	}
+	x.refuse(err)
+	x.answer(w, r, err)
 }
 
 // refuse sees to it that nothing is sealed, and logs why.
@@ -436,7 +439,7 @@ func (x *exchange) refuse(err error) {
 	logged := x.answering
 	x.mu.Unlock()
 	if !logged {
-		x.logRefusal(err)
+		x.logFailure(refused, err)
 	}
 }
 
@@ -448,9 +451,11 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, err error) {
 	x.m.opt.ErrorHandler(w, r, err)
 }
 
-// logRefusal logs the cause of an error, with how often its code has been
-// answered since the start.
-func (x *exchange) logRefusal(err error) {
+const refused = "pagestate: request refused"
+
+// logFailure logs the cause of an error, with how often its code has come up
+// since the start. A path may hold a row's key, so only its pattern is logged.
+func (x *exchange) logFailure(what string, err error) {
 	status, code := Status(err)
 	level := slog.LevelInfo
 	switch {
@@ -459,10 +464,12 @@ func (x *exchange) logRefusal(err error) {
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
-	x.m.opt.Logger.LogAttrs(x.r.Context(), level, "pagestate: request refused",
+	x.m.opt.Logger.LogAttrs(x.r.Context(), level, what,
 		slog.String("code", code),
 		slog.Int("status", status),
 		slog.String("cause", err.Error()),
+		slog.String("method", x.r.Method),
+		slog.String("pattern", x.r.Pattern),
 		slog.Uint64("count", x.m.count(code)))
 }
 

@@ -153,6 +153,9 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)
 	plain, err = in.component.plan.Encode(plain, in.value, in.leftOut.fields, limit)
 	if err != nil {
+		if errors.Is(err, codec.ErrLimit) {
+			return nil, 0, fmt.Errorf("pagestate: sealing %s: %w (MaxTokenBytes is %d)", in.component.name, err, m.opt.MaxTokenBytes)
+		}
 		return nil, 0, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
 	}
 	return plain, head, nil
@@ -272,7 +275,7 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 		return "", err
 	}
 	if c != in.component {
-		return "", fmt.Errorf("%w: it holds a %s and not a %s", ErrInvalid, in.component.name, c.name)
+		return "", fmt.Errorf("%w: it holds %q and not %q", ErrInvalid, in.component.name, c.name)
 	}
 	next, err := m.newInstance(in.keys, pointerTo(state))
 	if err != nil {

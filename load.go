@@ -152,6 +152,6 @@ func (m *Middleware) applicationError(ctx context.Context, c *component, err err
 }
 
 func (m *Middleware) warnLeftOut(ctx context.Context, in *instance, field string) {
-	m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: a field that load sets was changed, which is not saved; tag it keep to save it",
+	m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: a field that load sets was changed, which is not saved, since load sets it again; tag it \"-\" if that is meant, or keep to save it",
 		slog.String("component", in.component.name), slog.String("field", field))
 }

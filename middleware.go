@@ -64,9 +64,9 @@ type Options struct {
 	// 32.
 	MaxTokens int
 
-	// Sources are where tokens are looked for. The first that yields one
-	// supplies all. Nil means the header Page-State, then the form field
-	// page_state.
+	// Sources are where tokens are looked for, instead of the usual ones. The
+	// first that yields one supplies all. Nil means HeaderSource("Page-State"),
+	// then FormSource("page_state").
 	Sources []Source
 
 	// IsStale tells which more errors of Load and of a model's Fetch mean that
@@ -81,8 +81,9 @@ type Options struct {
 	// refuses. Nil means [WriteError]. The cause has been logged already.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 
-	// Logger gets the causes of refusals and warnings of state that is lost.
-	// Nil means slog.Default(). It never gets a token, a key or a state.
+	// Logger gets the causes of refusals, each with how often its code has been
+	// answered since the start, and warnings of state that is lost. Nil means
+	// slog.Default(). It never gets a token, a key or a state.
 	Logger *slog.Logger
 
 	// Clock is what ages are measured with. Nil means time.Now.
@@ -306,9 +307,11 @@ func (x *exchange) findTokens() ([]string, error) {
 // Handle makes a handler of one that works on the state of a component: the one
 // in the request's token, which must hold exactly a T.
 //
-// If h returns an error, its changes are not sealed, and Options.ErrorHandler
-// answers it; if bytes were written already, the error is only logged. Of the
-// errors that h returns only [ErrStale] means that the component is gone.
+// If h returns an error before anything was written, its changes are not sealed,
+// and Options.ErrorHandler answers it. Afterwards the status is out, and so is
+// what had changed by the first byte: the error is only logged. Render into a
+// buffer where that matters. Of the errors that h returns only [ErrStale] means
+// that the component is gone.
 func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x, err := exchangeOf(r.Context())

@@ -38,6 +38,9 @@ type Model[K comparable, T any] struct {
 // resumed. There is one Fetch per model for a whole state, and what a request has
 // fetched it does not fetch again: the same row is the same pointer everywhere.
 //
+// [Attach] fetches nothing: the first page shows the rows as it was given them, so
+// give it whole ones.
+//
 // If a row is missing the state is stale, and the request is answered with 410.
 // With the tag option optional the field is nil instead, and an element of a
 // slice or map so tagged is dropped:

@@ -68,7 +68,10 @@ func (m *Middleware) userOf(r *http.Request) string {
 // What the request has opened or attached before is not sealed any more, which is logged as a warning.
 // What it attaches afterwards belongs to the new owner.
 //
-// Its error is that of the session's store.
+// It works outside of [Middleware.Handler] too, but cannot tell there that something was written already,
+// and the new cookie is then lost.
+//
+// Its error is that of the session's store, or says that the session is still the same.
 func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 	if x := m.exchangeOf(r); x != nil {
 		return x.renew(r)

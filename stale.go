@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"maps"
 	"mime"
 	"net/http"
@@ -24,7 +25,7 @@ import (
 // ErrNoMiddleware is returned by the functions that take a context if the request did not pass through
 // [Middleware.Handler]. It is a mistake of the program, so the client gets 500 StateError and can only
 // report it. Wrap the handler's route.
-var ErrNoMiddleware = errors.New("pagestate: the request did not pass through the middleware")
+var ErrNoMiddleware = errors.New("pagestate: the request did not pass through the middleware; serve its route through Middleware.Handler")
 
 // ErrMissing is returned by [From], [Child] and [Handle] if the request carries no token for the state
 // that was asked for. The client gets 400 MissingState: its page did not send the token, which is a
@@ -63,9 +64,9 @@ var ErrStale = errors.New("pagestate: what the state refers to is gone")
 // when this user may not see or do this. The client gets 403 ForbiddenState and should report it.
 var ErrForbidden = errors.New("pagestate: access is forbidden")
 
-// ErrConflict is returned if there is a [Guard] and the revision of the token was used before: by a
-// second click, another tab or a replay. Implementations of Guard return it from Claim. The client gets
-// 409 StateConflict and should offer a reload of the page.
+// ErrConflict is for applications to return, alone or wrapped, from Load or from a handler when what the
+// token was sealed for was done already: by a second click, in another tab or by a replay. The package
+// does not look for that itself. The client gets 409 StateConflict and should offer a reload of the page.
 var ErrConflict = errors.New("pagestate: this revision of the state was already used")
 
 // ErrTooLarge is returned for a request whose tokens are over a limit: their number, their size, or
@@ -226,6 +227,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if x, _ := exchangeOf(r.Context()); x != nil {
 		x.refuse(err)
+	} else if errors.Is(err, ErrNoMiddleware) {
+		slog.Default().Log(r.Context(), slog.LevelError, err.Error()) // there is no Options.Logger to tell
 	}
 	a := answerTo(err)
 	h := w.Header()

@@ -85,14 +85,14 @@ func search(w http.ResponseWriter, r *http.Request, s *Search) error {
 	return render(w, searchPage, searchView{s, results})
 }
 
-// render writes a page when all of it is there. A child that changed has its
-// token sealed while the page is rendered, which must not be after the first
-// byte.
+// render writes a page when all of it is there: of one that cannot be rendered
+// nothing is seen, and its changes are not sealed.
 func render(w http.ResponseWriter, page *template.Template, data any) error {
 	var b bytes.Buffer
 	if err := page.Execute(&b, data); err != nil {
 		return err
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, err := b.WriteTo(w)
 	return err
 }

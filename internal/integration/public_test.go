@@ -45,7 +45,7 @@ func changeFilter(w http.ResponseWriter, r *http.Request, f *Filter) error {
 	if err := pagestate.ApplyPublic(f, sent); err != nil {
 		return err // 400, and nothing has changed
 	}
-	return filterPage.Execute(w, f)
+	return render(w, filterPage, f)
 }
 
 var publicPattern = regexp.MustCompile(`data-page-state="([^"]*)" data-filter="([^"]*)"></form>
