@@ -13,8 +13,8 @@ import (
 	"github.com/pagestate/pagestate/internal/codec"
 )
 
-// A Block is a template of a registered set. In a state it is saved as the names
-// of the set and of the template, and rendered when it is asked:
+// A Block is a template of a registered set. In a state it is saved as the
+// names of the set and of the template, and rendered when it is asked:
 //
 //	{{.Body.HTML .}}
 //
@@ -31,9 +31,9 @@ type blockSet struct {
 	templates *template.Template
 }
 
-// RegisterBlocks names a set of templates, and returns the function that makes a
-// [Block] of one of them by its name: what a {{define}} or {{block}} of the set
-// declares. A name is only ever looked up in the set, and is never a path.
+// RegisterBlocks names a set of templates, and returns the function that makes
+// a [Block] of one of them by its name: what a {{define}} or {{block}} of the
+// set declares. A name is only ever looked up in the set, and is never a path.
 //
 // A block that the set does not have is an error when it is rendered or sealed,
 // and a token that names one is outdated.
@@ -72,8 +72,8 @@ func (b Block) check() error {
 	return nil
 }
 
-// savedBlock says how Block is saved: as the name of its set, with its own as the
-// argument.
+// savedBlock says how Block is saved: as the name of its set, with its own as
+// the argument.
 func (r *Registry) savedBlock() codec.Named {
 	return codec.Named{
 		Args: reflect.TypeFor[string](),

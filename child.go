@@ -68,8 +68,8 @@ func (e *envelope) isChild(parent *instance, key string) bool {
 	return e.parent == parent.envelope.instance && e.key == key
 }
 
-// Child returns the child of parent that was attached with [Under] and that key:
-// from one of the request's further tokens, opened now, or one that this
+// Child returns the child of parent that was attached with [Under] and that
+// key: from one of the request's further tokens, opened now, or one that this
 // request has opened or attached before, which is the same pointer then.
 //
 // update gives the child new arguments before its Load runs; nil leaves them as
@@ -77,7 +77,8 @@ func (e *envelope) isChild(parent *instance, key string) bool {
 // what was changed in the fields that Load fills is gone.
 //
 // What changes in a child is sealed when its token is put into the page, by
-// [Token] or [Field]: the response header carries the component that acts alone.
+// [Token] or [Field]: the response header carries the component that acts
+// alone.
 //
 // It returns [ErrMissing] if the request brought no such child, [ErrInvalid] if
 // it brought two, and otherwise the errors of [Middleware.Open]. Tokens that do
@@ -164,6 +165,9 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (*auth
 func (m *Middleware) authenticated(keys *keyring, tokens []string) []*authentic {
 	others := []*authentic{} // not nil: they have been looked at
 	for _, token := range tokens[min(1, len(tokens)):] {
+		if m.checkToken(token) != nil {
+			continue
+		}
 		if a, err := m.authenticate(keys, token); err == nil {
 			others = append(others, a)
 		}

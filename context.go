@@ -44,10 +44,10 @@ func From[T any](ctx context.Context) (*T, error) {
 	return state, nil
 }
 
-// Attach makes state a component of the page that the response shows: by itself,
-// or with [Under] as a child of another one. Its Load runs, and the visitor has a
-// session afterwards, so call it before anything is written. [Token] and [Field]
-// then give what the page must hold.
+// Attach makes state a component of the page that the response shows: by
+// itself, or with [Under] as a child of another one. Its Load runs, and the
+// visitor has a session afterwards, so call it before anything is written.
+// [Token] and [Field] then give what the page must hold.
 //
 // It returns [ErrNoMiddleware], an error that names a type which is not
 // registered, what Load returned, or that of the session's store. A state that
@@ -96,10 +96,10 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 //
 // It seals the state as it is now, so call it where the page is rendered, after
 // the last change. After the first byte of the response it still works; for the
-// component that acts, whose token has left in the header by then, as long as it
-// has not changed since. A state that is neither attached nor opened is an error,
-// as is one from before a [Middleware.Renew], and the component that acts if it
-// changed before the handler failed.
+// component that acts, whose token has left in the header by then, as long as
+// it has not changed since. A state that is neither attached nor opened is an
+// error, as is one from before a [Middleware.Renew], and the component that
+// acts if it changed before the handler failed.
 func Token(ctx context.Context, state any) (string, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package pagestate keeps a component's server state in the page that shows it.
 //
-// A component is a piece of a page with state of its own: a filtered list, a row
-// being edited, a wizard. Its state is a Go value of a registered type. It
+// A component is a piece of a page with state of its own: a filtered list, a
+// row being edited, a wizard. Its state is a Go value of a registered type. It
 // travels as a token, which is the value encrypted: the page holds it, each
 // request brings it along, the middleware turns it back into the value, the
 // handler changes it, and the response carries the next token. The server
@@ -19,8 +19,8 @@
 // A handler that shows a component for the first time calls [Attach], and puts
 // its token into the page with [Token] or [Field], or with the methods of an
 // embedded [Component]. A handler that the page calls is made with [Handle], or
-// asks [From]. A component whose [Loader] says that what it refers to is gone is
-// answered with 410, so that the browser can take it off the page.
+// asks [From]. A component whose [Loader] says that what it refers to is gone
+// is answered with 410, so that the browser can take it off the page.
 //
 // # When to use it
 //
@@ -51,8 +51,8 @@
 // url.URL; what sql.Null and encoding/json's RawMessage and Number hold; the
 // typed strings of html/template; other registered components; and interfaces
 // that hold one of these or a basic type. Types of other packages with
-// unexported fields need a [RegisterCodec]. The first [New] checks all of it and
-// reports every fault with its path.
+// unexported fields need a [RegisterCodec]. The first [New] checks all of it
+// and reports every fault with its path.
 //
 // What can be fetched again is saved as a reference: a row of a database as its
 // key, with [RegisterModel]; a query as its name and arguments, with
@@ -60,10 +60,10 @@
 // component's Load fills is not saved at all. A component may have others below
 // it, each with state and a token of its own: see [Under] and [Child].
 //
-// Values are saved by kind and structure, and no method of theirs is called. Two
-// pointers to one value come back as two values, and a cycle is an error. Of a
-// time the name of its zone is lost, and its offset stays; of a big.Float the
-// accuracy is lost.
+// Values are saved by kind and structure, and no method of theirs is called.
+// Two pointers to one value come back as two values, and a cycle is an error.
+// Of a time the name of its zone is lost, and its offset stays; of a big.Float
+// the accuracy is lost.
 //
 // # Security
 //

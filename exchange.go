@@ -42,11 +42,11 @@ type exchange struct {
 	failed    bool               // nothing is sealed
 	answering bool               // the error handler was called
 	warnings  []func()           // run by unlock
+	tokens    []string           // all of the request's
+	others    []*authentic       // of those but the first that authenticate; nil until a child was asked for
 
-	tokens   []string     // all of the request's
-	others   []*authentic // of those but the first that authenticate; nil until a child was asked for
-	fetched  fetched      // locks itself
-	encoding string       // Content-Encoding from outside the middleware
+	fetched  fetched // locks itself
+	encoding string  // Content-Encoding from outside the middleware
 }
 
 type exchangeKey struct{}
@@ -217,8 +217,8 @@ func (x *exchange) isCommitted() bool {
 	return x.committed
 }
 
-// leavesPrivate tells whether the response may carry a token or the cookie of the
-// binding, or would have been another one with a token.
+// leavesPrivate tells whether the response may carry a token or the cookie of
+// the binding, or would have been another one with a token.
 func (x *exchange) leavesPrivate() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -316,7 +316,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 	if in == nil || in.keys != x.keys {
 		return "", nil
 	}
-	given := in.token
+	before := in.token
 	x.failed = true // stands if a codec panics
 	token, err = x.m.seal(in)
 	if err != nil {
@@ -327,7 +327,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 	if token == x.arrived {
 		return "", nil
 	}
-	older := x.given[in] && token != given
+	older := x.given[in] && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
 	if older || !bytes.Equal(in.envelope.data, x.was) { // and not only sealed again in time
 		x.warnOfHeader(in, status, older, fits)
@@ -416,7 +416,11 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 		return
 	}
 	if changed, err := x.m.changed(in); changed || err != nil {
-		x.warn(in, "changed too late to be sealed: what changed is lost")
+		why := "changed too late to be sealed: what changed is lost"
+		if in != x.acting && !x.given[in] {
+			why = "changed, and was not put into the page by Token or Field: what changed is lost"
+		}
+		x.warn(in, why)
 	}
 }
 

@@ -47,7 +47,7 @@ func (m *Middleware) newInstance(keys *keyring, state any) (*instance, error) {
 		state:     state,
 		value:     v.Elem(),
 		keys:      keys,
-		envelope:  envelope{component: c.name, version: uint64(c.version), instance: newInstance()},
+		envelope:  envelope{component: c.name, version: uint64(c.version), instance: newInstanceID()},
 	}, nil
 }
 
@@ -66,11 +66,9 @@ type authentic struct {
 	token string
 }
 
-// authenticate runs no code of the application.
+// authenticate opens the envelope of a token that checkToken let through. It
+// runs no code of the application.
 func (m *Middleware) authenticate(keys *keyring, token string) (*authentic, error) {
-	if err := m.checkToken(token); err != nil {
-		return nil, err
-	}
 	plain, err := keys.decrypt(token)
 	if err != nil {
 		return nil, err
@@ -144,9 +142,6 @@ func decodeError(err error) error {
 func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	next := in.envelope
 	next.revision++
-	if next.firstSealed.IsZero() {
-		next.firstSealed = m.now()
-	}
 	plain = next.appendHead(nil)
 	head = len(plain)
 	// Three bytes of what is encrypted are four of the token.
@@ -170,6 +165,9 @@ func (m *Middleware) changed(in *instance) (bool, error) {
 // seal returns a token of the state as it is now: the one last opened or sealed
 // if it is still good, and otherwise one of the next revision.
 func (m *Middleware) seal(in *instance) (string, error) {
+	if in.envelope.firstSealed.IsZero() {
+		in.envelope.firstSealed = m.now()
+	}
 	plain, head, err := m.encode(in)
 	if err != nil {
 		return "", err
@@ -192,9 +190,6 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	in.refresh = false
 	in.envelope.revision++
 	in.envelope.lastSealed = now
-	if in.envelope.firstSealed.IsZero() {
-		in.envelope.firstSealed = now
-	}
 	in.envelope.data = plain[head:]
 	return token, nil
 }
@@ -210,6 +205,9 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 	if o.Session == "" && !m.unbound {
 		return "", errors.New("pagestate: Seal needs the owner's session; see Middleware.Owner")
 	}
+	if state == nil {
+		return "", errors.New("pagestate: Seal needs a state, and not nil")
+	}
 	in, err := m.newInstance(m.newKeyring(o), pointerTo(state))
 	if err != nil {
 		return "", err
@@ -217,7 +215,8 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 	return m.seal(in)
 }
 
-// pointerTo returns state if it is a pointer, and otherwise a pointer to a copy.
+// pointerTo returns state if it is a pointer, and otherwise a pointer to a
+// copy.
 func pointerTo(state any) any {
 	v := reflect.ValueOf(state)
 	if !v.IsValid() || v.Kind() == reflect.Pointer {

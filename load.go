@@ -25,9 +25,9 @@ import (
 // edit, is not an argument: leave it out with "-", since a value set before
 // Attach would be saved, and an old token holds old authority.
 //
-// What a handler changes in a field that is left out is not saved; it is logged,
-// for fields up to 16 MiB. Load replaces maps and slices and never changes those
-// it finds.
+// What a handler changes in a field that is left out is not saved; it is
+// logged, for fields up to 16 MiB. Load replaces maps and slices and never
+// changes those it finds.
 //
 // Load must be free of side effects: it runs whenever such a token reaches a
 // wrapped route. It may authorise, by returning [ErrForbidden]. It says that
@@ -135,7 +135,7 @@ func (m *Middleware) changedLeftOut(in *instance) string {
 	return ""
 }
 
-// applicationError tells what an error of a component's load means.
+// applicationError tells what an error of Load or Fetch means.
 func (m *Middleware) applicationError(ctx context.Context, c *component, err error) error {
 	var stale *StaleError
 	if errors.As(err, &stale) {

@@ -2,8 +2,8 @@ package pagestate
 
 // This file holds the options, the start-up check, and the path of one request
 // from its token to the first byte of its response. What the steps do is in
-// source.go, session.go, token.go, instance.go and load.go; what a handler calls
-// meanwhile is in context.go.
+// source.go, session.go, token.go, instance.go and load.go; what a handler
+// calls meanwhile is in context.go.
 
 import (
 	"errors"
@@ -70,7 +70,8 @@ type Options struct {
 	Sources []Source
 
 	// IsStale tells which more errors of Load and of a model's Fetch mean that
-	// what the state refers to is gone. [ErrStale] and sql.ErrNoRows always do. Nil means no more.
+	// what the state refers to is gone. [ErrStale] and sql.ErrNoRows always do.
+	// Nil means no more.
 	IsStale func(error) bool
 
 	// CrossOrigin checks requests that carry a token and have an unsafe method.
@@ -113,6 +114,7 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	if err := errors.Join(r.close(), o.check()); err != nil {
 		return nil, err
 	}
+	o.Sources = slices.Clone(o.Sources)
 	m := &Middleware{
 		registry:  r,
 		opt:       o,
@@ -121,6 +123,7 @@ func New(r *Registry, o Options) (*Middleware, error) {
 		seed:      maphash.MakeSeed(),
 		refused:   make([]atomic.Uint64, len(answers)+1),
 	}
+	m.opt.Secrets = nil // the keys are enough
 	for _, s := range o.Sources {
 		if form, ok := s.(formSource); ok && m.formField == "" {
 			m.formField = form.field
@@ -307,11 +310,11 @@ func (x *exchange) findTokens() ([]string, error) {
 // Handle makes a handler of one that works on the state of a component: the one
 // in the request's token, which must hold exactly a T.
 //
-// If h returns an error before anything was written, its changes are not sealed,
-// and Options.ErrorHandler answers it. Afterwards the status is out, and so is
-// what had changed by the first byte: the error is only logged. Render into a
-// buffer where that matters. Of the errors that h returns only [ErrStale] means
-// that the component is gone.
+// If h returns an error before anything was written, its changes are not
+// sealed, and Options.ErrorHandler answers it. Afterwards the status is out,
+// and so is what had changed by the first byte: the error is only logged.
+// Render into a buffer where that matters. Of the errors that h returns only
+// [ErrStale] means that the component is gone.
 func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x, err := exchangeOf(r.Context())

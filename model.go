@@ -17,7 +17,7 @@ import (
 // [RegisterModel].
 type Model[K comparable, T any] struct {
 	// Key returns the key of a row. The zero key means that the row has not
-	// been saved yet, and cannot be referred to.
+	// been saved yet, and cannot be referred to. It must not call this package.
 	Key func(*T) K
 
 	// Fetch returns the rows with the given keys, in any order. Each key is
@@ -33,13 +33,14 @@ type Model[K comparable, T any] struct {
 	Fetch func(ctx context.Context, keys []K) ([]*T, error)
 }
 
-// RegisterModel makes every *T and T in a state a reference: wherever it stands,
-// its key alone is saved, and the row is fetched again when the state is
-// resumed. There is one Fetch per model for a whole state, and what a request has
-// fetched it does not fetch again: the same row is the same pointer everywhere.
+// RegisterModel makes every *T and T in a state a reference: wherever it
+// stands, its key alone is saved, and the row is fetched again when the state
+// is resumed. There is one Fetch per model for a whole state, and what a
+// request has fetched it does not fetch again: the same row is the same pointer
+// everywhere.
 //
-// [Attach] fetches nothing: the first page shows the rows as it was given them, so
-// give it whole ones.
+// [Attach] fetches nothing: the first page shows the rows as it was given them,
+// so give it whole ones.
 //
 // If a row is missing the state is stale, and the request is answered with 410.
 // With the tag option optional the field is nil instead, and an element of a
@@ -48,10 +49,10 @@ type Model[K comparable, T any] struct {
 //	Assignee *User   `state:",optional"`
 //	Items    []*Todo `state:",optional"`
 //
-// K must be a safe type without pointers, interfaces and floats. If it is a struct,
-// a new field is zero in old tokens and a removed one is dropped, which makes
-// another key: change the name of the model with it. What T holds is not looked
-// at. A state refers to at most 10,000 rows.
+// K must be a safe type without pointers, interfaces and floats. If it is a
+// struct, a new field is zero in old tokens and a removed one is dropped, which
+// makes another key: change the name of the model with it. What T holds is not
+// looked at. A state refers to at most 10,000 rows.
 func RegisterModel[K comparable, T any](r *Registry, name string, m Model[K, T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,16 +86,17 @@ func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, erro
 		rows[key] = nil
 		typed[i] = key.(K)
 	}
-	fetched, err := m.Fetch(ctx, typed)
+	found, err := m.Fetch(ctx, typed)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range fetched {
+	for _, row := range found {
 		if row == nil {
 			continue
 		}
-		if before, asked := rows[m.Key(row)]; asked && before == nil {
-			rows[m.Key(row)] = row
+		key := m.Key(row)
+		if before, asked := rows[key]; asked && before == nil {
+			rows[key] = row
 		}
 	}
 	return rows, nil
@@ -151,7 +153,7 @@ func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.Refer
 		}
 		rows, err := m.registry.models[model](ctx, keys)
 		if err != nil {
-			return m.applicationError(ctx, c, err)
+			return m.applicationError(ctx, c, fmt.Errorf("fetching rows of model %q: %w", model.Name, err))
 		}
 		f.add(model, rows)
 	}

@@ -618,7 +618,7 @@ func modelKeyed[K comparable](name string, key, other K) modelPlace {
 func TestModelKeys(t *testing.T) {
 	for _, test := range []modelPlace{
 		modelKeyed("string", "a", "\xff"),
-		modelKeyed("int", -1, 1<<40),
+		modelKeyed("int", -1, 1<<30),
 		modelKeyed[uint8]("uint8", 1, 255),
 		modelKeyed("bytes", [16]byte{1}, [16]byte{15: 1}),
 		modelKeyed("uuid", modelUUID{1}, modelUUID{2}),

@@ -49,7 +49,8 @@ import (
 // language does not escape looks like any other: it must not be public.
 //
 // What ApplyPublic would not take back is an error: more than 1 MiB, nested
-// deeper than 64 levels, a NaN. Errors name the field, and nothing of its value.
+// deeper than 64 levels, a NaN. Errors name the field, and nothing of its
+// value.
 //
 // It is safe for concurrent use as long as nothing changes state.
 func PublicJSON(state any) ([]byte, error) {
@@ -75,9 +76,9 @@ func PublicJSON(state any) ([]byte, error) {
 // page sent: a JSON object in the form of [PublicJSON]. Fields that it does not
 // name stay as they are.
 //
-// A field that it names gets a new value, made of the JSON alone: of a struct in
-// it, behind a pointer too, the fields that are missing become zero, and so do
-// those that are not saved.
+// A field that it names gets a new value, made of the JSON alone: of a struct
+// in it, behind a pointer too, the fields that are missing become zero, and so
+// do those that are not saved.
 //
 // It is strict, since data comes from whoever can reach the handler. Errors are
 // a name that is not exactly that of a public field, a name twice, anything

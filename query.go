@@ -72,7 +72,7 @@ func RegisterQuery[A, R any](r *Registry, name string, run func(context.Context,
 	defer r.mu.Unlock()
 	if r.claimName(reflect.TypeFor[Query[A, R]](), name) {
 		if run == nil {
-			r.fault("%T: query %q has no function to run", q, name)
+			r.fault("%s: query %q has no function to run", reflect.TypeFor[Query[A, R]](), name)
 		}
 		r.queries[name] = q
 		r.types.AddNamed(reflect.TypeFor[Query[A, R]](), codec.Named{

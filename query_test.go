@@ -346,7 +346,7 @@ func TestQueryRefused(t *testing.T) {
 			field[[]pagestate.Query[func(), string]](r)
 		}, `V[].Args: func()` + unsafeType},
 		{"a type of query that is not registered", field[pagestate.Query[int, string]], `V: pagestate.Query[int,string]` + unsafeType},
-		{"nothing to run", func(r *pagestate.Registry) { pagestate.RegisterQuery[int, string](r, "q", nil) }, `*pagestate.registeredQuery[int,string]: query "q" has no function to run`},
+		{"nothing to run", func(r *pagestate.Registry) { pagestate.RegisterQuery[int, string](r, "q", nil) }, `pagestate.Query[int,string]: query "q" has no function to run`},
 		{"an empty name", func(r *pagestate.Registry) { pagestate.RegisterQuery(r, "", queryCount) }, `pagestate.Query[int,string]: its name is empty`},
 		{"twice", func(r *pagestate.Registry) {
 			pagestate.RegisterQuery(r, "q", queryCount)

@@ -124,8 +124,8 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	r.types.Add(name, c.typ, c.version)
 }
 
-// embedsComponentByPointer follows the embedded structs of typ, which was reached
-// past the types of path; behind tells whether a pointer led there.
+// embedsComponentByPointer follows the embedded structs of typ, which was
+// reached past the types of path; behind tells whether a pointer led there.
 func embedsComponentByPointer(typ reflect.Type, behind bool, path []reflect.Type) bool {
 	if typ == reflect.TypeFor[Component]() {
 		return behind
@@ -177,9 +177,9 @@ type Codec[T any] struct {
 //	})
 //
 // As a map key T should compare by value: two keys with the same saved form
-// cannot be sealed. A T that Decode refuses makes the token invalid. The text of what Encode and
-// Decode return as an error is not logged, since it may hold the value; errors.As
-// finds the error.
+// cannot be sealed. A T that Decode refuses makes the token invalid. The text
+// of what Encode and Decode return as an error is not logged, since it may hold
+// the value; errors.As finds the error in what Seal, Open and Reseal return.
 func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -466,7 +466,7 @@ func TestSealingWhatCannotBeSaved(t *testing.T) {
 		want  string
 	}{
 		{"a component that is not registered", &square{}, "pagestate_test.square is not a registered component"},
-		{"nothing", nil, "is not a registered component"},
+		{"nothing", nil, "needs a state"},
 		{"a nil pointer", (*node)(nil), "node: a state is given as a pointer"},
 		{"a type that is not registered", &holds[any]{square{}}, "a pagestate_test.square, which is not registered"},
 		{"a named basic type", &holds[any]{celsius(1)}, "a pagestate_test.celsius, which is not registered"},

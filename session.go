@@ -1,8 +1,9 @@
 package pagestate
 
-// This file holds whose token it is: the Owner, and the bindings that supply the session part of it, on
-// gorilla/sessions, on a cookie of their own, or on anything else. It does not hold what an owner does
-// to a key (token.go), when a request asks its binding (middleware.go), or the user part, which is
+// This file holds whose token it is: the Owner, and the bindings that supply
+// the session part of it, on gorilla/sessions, on a cookie of their own, or on
+// anything else. It does not hold what an owner does to a key (token.go), when
+// a request asks its binding (exchange.go), or the user part, which is
 // Options.User.
 
 import (
@@ -18,20 +19,22 @@ import (
 	"github.com/gorilla/sessions"
 )
 
-// Owner is whose token it is: a browser session, and who is logged in there. A token opens for the
-// owner it was sealed for and for no other.
+// Owner is whose token it is: a browser session, and who is logged in there. A
+// token opens for the owner it was sealed for and for no other.
 //
-// Handlers seldom need it: the middleware works it out from the request. It is for what seals and opens
-// without one, such as a WebSocket: get it with [Middleware.Owner] while there is a request, and keep it.
+// Handlers seldom need it: the middleware works it out from the request. It is
+// for what seals and opens without one, such as a WebSocket: get it with
+// [Middleware.Owner] while there is a request, and keep it.
 //
-// Session is what the [Binding] gave, and is empty if there is no session yet. User is what Options.User
-// gave, and is empty for an anonymous visitor and where that function is not set. Treat Session as a
-// credential: do not log it.
+// Session is what the [Binding] gave, and is empty if there is no session yet.
+// User is what Options.User gave, and is empty for an anonymous visitor and
+// where that function is not set. Treat Session as a credential: do not log it.
 type Owner struct{ Session, User string }
 
-// Owner returns the owner of the request. It creates nothing: a visitor without a session has an empty
-// Owner.Session, until a state is attached. Within [Middleware.Handler] the owner is read once per
-// request, and changes with Attach and Renew.
+// Owner returns the owner of the request. It creates nothing: a visitor without
+// a session has an empty Owner.Session, until a state is attached. Within
+// [Middleware.Handler] the owner is read once per request, and changes with
+// Attach and Renew.
 //
 // Its error is that of the session's store.
 func (m *Middleware) Owner(r *http.Request) (Owner, error) {
@@ -61,17 +64,18 @@ func (m *Middleware) userOf(r *http.Request) string {
 	return m.opt.User(r)
 }
 
-// Renew gives the visitor a new session, and so ends the tokens made before: call it at login and at
-// logout, before anything is written. It reads Options.User again, from r, so r must know by then who is
-// logged in.
+// Renew gives the visitor a new session, and so ends the tokens made before:
+// call it at login and at logout, before anything is written. It reads
+// Options.User again, from r, so r must know by then who is logged in.
 //
-// What the request has opened or attached before is not sealed any more, which is logged as a warning.
-// What it attaches afterwards belongs to the new owner.
+// What the request has opened or attached before is not sealed any more, which
+// is logged as a warning. What it attaches afterwards belongs to the new owner.
 //
-// It works outside of [Middleware.Handler] too, but cannot tell there that something was written already,
-// and the new cookie is then lost.
+// It works outside of [Middleware.Handler] too, but cannot tell there that
+// something was written already, and the new cookie is then lost.
 //
-// Its error is that of the session's store, or says that the session is still the same.
+// Its error is that of the session's store, or says that the session is still
+// the same.
 func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 	if x := m.exchangeOf(r); x != nil {
 		return x.renew(r)
@@ -101,78 +105,95 @@ func (m *Middleware) renewSession(w http.ResponseWriter, r *http.Request, before
 	return session, nil
 }
 
-// Binding says which browser session a request belongs to. Tokens sealed in one session do not open in
-// another, so a token that leaks into a log or another browser is of no use there.
+// Binding says which browser session a request belongs to. Tokens sealed in one
+// session do not open in another, so a token that leaks into a log or another
+// browser is of no use there.
 //
-// [Session], [Cookie] and [SessionFunc] are bindings, and so is [Unbound], which gives that protection
-// up. Another implementation must be safe for concurrent use by several requests; the calls for one
-// request do not overlap. It need not see, later in a request, what it set on that request's response:
+// [Session], [Cookie] and [SessionFunc] are bindings, and so is [Unbound],
+// which gives that protection up. Another implementation must be safe for
+// concurrent use by several requests; the calls for one request do not overlap.
+// It need not see, later in a request, what it set on that request's response:
 // the middleware remembers the last id it was given.
 //
-// An error means that nothing is known, as when a store does not answer. It is never "there is no
-// session": that is an empty id from Existing.
+// It must not call this package, but for the bindings here.
+//
+// An error means that nothing is known, as when a store does not answer. It is
+// never "there is no session": that is an empty id from Existing.
 type Binding interface {
-	// Existing returns the id of the session that r came with, or "" if there is none. It creates,
-	// saves and sets nothing.
+	// Existing returns the id of the session that r came with, or "" if there
+	// is none. It creates, saves and sets nothing.
 	Existing(r *http.Request) (id string, err error)
 
-	// Ensure returns what Existing does, or starts a session if there is none. It may set a cookie on
-	// w, and so must run before the first byte of the body.
+	// Ensure returns what Existing does, or starts a session if there is none.
+	// It may set a cookie on w, and so must run before the first byte of the
+	// body.
 	Ensure(w http.ResponseWriter, r *http.Request) (id string, err error)
 
-	// Renew returns an id that was never used before, and lets it take the place of the old one. It is
-	// for login and logout. Like Ensure it may set a cookie on w.
+	// Renew returns an id that was never used before, and lets it take the
+	// place of the old one. It is for login and logout. Like Ensure it may set
+	// a cookie on w.
 	Renew(w http.ResponseWriter, r *http.Request) (id string, err error)
 }
 
-// Session keeps a random value in a session of its own in store, called name. Use it where the
-// application has a gorilla/sessions store already. Do not give it the name of the login session: this
-// one is replaced by Renew, and is saved by rules of its own.
+// Session keeps a random value in a session of its own in store, called name.
+// Use it where the application has a gorilla/sessions store already. Do not
+// give it the name of the login session: this one is replaced by Renew, and is
+// saved by rules of its own.
 //
-// The session's cookie is HttpOnly and SameSite=Lax, whatever the store says; path, domain, age and
-// Secure are the store's. Set Secure there in production; a [sessions.CookieStore] sets it from the
-// start, and its cookie then does not arrive over plain HTTP. The age counts from when the session was
-// started or renewed, not from its last use, so let it be longer than Options.MaxLifetime.
+// The session's cookie is HttpOnly and SameSite=Lax, whatever the store says;
+// path, domain, age and Secure are the store's. Set Secure there in production;
+// a [sessions.CookieStore] sets it from the start, and its cookie then does not
+// arrive over plain HTTP. The age counts from when the session was started or
+// renewed, not from its last use, so let it be longer than Options.MaxLifetime.
 //
-// A cookie that the store cannot decode (tampered with, under another key, too old), or whose record is
-// gone, is no session: the next Ensure replaces it. "Gone" is fs.ErrNotExist or sql.ErrNoRows. Every
-// other error of the store is returned.
+// A cookie that the store cannot decode (tampered with, under another key, too
+// old), or whose record is gone, is no session: the next Ensure replaces it.
+// "Gone" is fs.ErrNotExist or sql.ErrNoRows. Every other error of the store is
+// returned.
 //
-// Renew deletes the record of the old session from the store, so a copy of the old cookie is worth
-// nothing from then on. A CookieStore has no records, and cannot do that: Renew replaces the cookie in
-// this browser, but nothing on the server ends a cookie that was copied before logout. Whoever holds the
-// copy can use the tokens sealed for it until they, or the cookie, expire. Where that matters use a
-// store that keeps its sessions on the server, and set Options.User.
+// Renew deletes the record of the old session from the store, so a copy of the
+// old cookie is worth nothing from then on. A CookieStore has no records, and
+// cannot do that: Renew replaces the cookie in this browser, but nothing on the
+// server ends a cookie that was copied before logout. Whoever holds the copy
+// can use the tokens sealed for it until they, or the cookie, expire. Where
+// that matters use a store that keeps its sessions on the server, and set
+// Options.User.
 //
-// Handlers that open the session of that name in the same store share it with the middleware, within
-// one request too. With a CookieStore they must save it before they attach a state: what they save later
-// is overruled by the middleware's cookie. It is as safe for concurrent use as the store is.
+// Handlers that open the session of that name in the same store share it with
+// the middleware, within one request too. With a CookieStore they must save it
+// before they attach a state: what they save later is overruled by the
+// middleware's cookie. It is as safe for concurrent use as the store is.
 //
-// A nil store and a name that cannot be a cookie's are faults that New reports. So is a
-// [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what it is told to save.
+// A nil store and a name that cannot be a cookie's are faults that New reports.
+// So is a [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what
+// it is told to save.
 func Session(store sessions.Store, name string) Binding {
 	return &sessionBinding{store: store, name: name}
 }
 
-// Cookie keeps a random value in a cookie of its own, with no store behind it. It is the cheapest
-// binding, and the one to take if there is no session library.
+// Cookie keeps a random value in a cookie of its own, with no store behind it.
+// It is the cheapest binding, and the one to take if there is no session
+// library.
 //
-// The cookie is not signed, on purpose: its value only selects a key, and that key cannot be made
-// without the secret, so nobody gains anything by making a value up. What can hurt is another site of
-// the same domain that plants a value it knows. The prefix __Host- rules that out:
+// The cookie is not signed, on purpose: its value only selects a key, and that
+// key cannot be made without the secret, so nobody gains anything by making a
+// value up. What can hurt is another site of the same domain that plants a
+// value it knows. The prefix __Host- rules that out:
 //
 //	pagestate.Cookie(http.Cookie{Name: "__Host-page", Path: "/", Secure: true})
 //
-// Name is needed. Path, Domain, Secure, MaxAge and Partitioned are as given; an empty Path is "/", and
-// a MaxAge of 0 lets the cookie end with the browser session. The age counts from when the cookie was
-// set, not from its last use, so let it be longer than Options.MaxLifetime. HttpOnly is always on and
+// Name is needed. Path, Domain, Secure, MaxAge and Partitioned are as given; an
+// empty Path is "/", and a MaxAge of 0 lets the cookie end with the browser
+// session. The age counts from when the cookie was set, not from its last use,
+// so let it be longer than Options.MaxLifetime. HttpOnly is always on and
 // SameSite always Lax. Value, Expires and the rest are ignored.
 //
-// As with a CookieStore nothing on the server ends a cookie: Renew replaces it in this browser, and a
-// copy made before lives on.
+// As with a CookieStore nothing on the server ends a cookie: Renew replaces it
+// in this browser, and a copy made before lives on.
 //
-// A name, path or domain that a cookie cannot have, a negative MaxAge, and a prefix __Host- or __Secure-
-// without what browsers demand for it, are faults that New reports. It is safe for concurrent use.
+// A name, path or domain that a cookie cannot have, a negative MaxAge, and a
+// prefix __Host- or __Secure- without what browsers demand for it, are faults
+// that New reports. It is safe for concurrent use.
 func Cookie(c http.Cookie) Binding {
 	if c.Path == "" {
 		c.Path = "/"
@@ -189,37 +210,43 @@ func Cookie(c http.Cookie) Binding {
 	}}
 }
 
-// SessionFunc leaves the session to another library: id returns something that names the session of a
-// request, and "" if there is none. It must not start one. It must be safe for concurrent use.
+// SessionFunc leaves the session to another library: id returns something that
+// names the session of a request, and "" if there is none. It must not start
+// one, and not call this package. It must be safe for concurrent use.
 //
-// The id must stay the same for as long as the session does, be another one in every session, and be
-// known by the time it is asked for. The session token of alexedwards/scs is not, since it is "" until
-// the session is committed. Keep a random value under a key of the session and return that:
+// The id must stay the same for as long as the session does, be another one in
+// every session, and be known by the time it is asked for. The session token of
+// alexedwards/scs is not, since it is "" until the session is committed. Keep a
+// random value under a key of the session and return that:
 //
 //	pagestate.SessionFunc(func(r *http.Request) string {
 //		return sessionManager.GetString(r.Context(), "pagestate")
 //	})
 //
-// Such a value is put there when the session starts, and replaced at login and logout, with
+// Such a value is put there when the session starts, and replaced at login and
+// logout, with
 //
 //	sessionManager.Put(ctx, "pagestate", rand.Text())
 //
-// Ensure and Renew start and renew nothing: they call id again. The application starts its session
-// before it shows the first component, and renews it, with this value, before it calls
-// [Middleware.Renew]. If id still gives "" then, that is an error. A nil id is a fault that New reports.
+// Ensure and Renew start and renew nothing: they call id again. The application
+// starts its session before it shows the first component, and renews it, with
+// this value, before it calls [Middleware.Renew]. If id still gives "" then,
+// that is an error. A nil id is a fault that New reports.
 func SessionFunc(id func(*http.Request) string) Binding {
 	return funcBinding(id)
 }
 
-// Unbound binds tokens to no session. Whoever gets hold of a token can use it in any browser until it
-// expires, unless Options.User tells them apart. Use it where there can be no cookie, or where a state
-// is nobody's secret and does nobody harm.
+// Unbound binds tokens to no session. Whoever gets hold of a token can use it
+// in any browser until it expires, unless Options.User tells them apart. Use it
+// where there can be no cookie, or where a state is nobody's secret and does
+// nobody harm.
 //
-// Its Existing, Ensure and Renew give "" and no error, and its Renew ends nothing.
+// Its Existing, Ensure and Renew give "" and no error, and its Renew ends
+// nothing.
 func Unbound() Binding { return unboundBinding{} }
 
-// bindingKind is part of the key (docs/token.md), so that an id that an application chooses never
-// stands for one that this package made.
+// bindingKind is part of the key (docs/token.md), so that an id that an
+// application chooses never stands for one that this package made.
 func bindingKind(b Binding) byte {
 	switch b.(type) {
 	case unboundBinding:
@@ -248,9 +275,10 @@ func validateBinding(b Binding) error {
 	return nil
 }
 
-// prepareSession makes room for the sessions of one request in the context of r, and decodes none.
-// gorilla does so at the first Get, by overwriting *r; done here, on a copy of the caller's request that
-// has not been handed on, it changes nothing that somebody else can see.
+// prepareSession makes room for the sessions of one request in the context of
+// r, and decodes none. gorilla does so at the first Get, by overwriting *r;
+// done here, on a copy of the caller's request that has not been handed on, it
+// changes nothing that somebody else can see.
 func prepareSession(b Binding, r *http.Request) {
 	switch b.(type) {
 	case *cookieBinding, funcBinding, unboundBinding:
@@ -302,20 +330,22 @@ func (b *sessionBinding) Renew(w http.ResponseWriter, r *http.Request) (string, 
 		s.Values = make(map[any]any)
 	}
 	s.Values[sessionKey] = id
-	// A record of its own: kept under the old session's id, the new value would be there for whoever
-	// holds the old cookie.
+	// A record of its own: kept under the old session's id, the new value would
+	// be there for whoever holds the old cookie.
 	s.ID, s.IsNew = "", true
 	if err := b.store.Save(r, w, s); err != nil {
 		delete(s.Values, sessionKey) // else the next Ensure of this request would take it for saved
 		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, withoutPath(err))
 	}
-	// The handler may save the session again, and stores that tell insert from update go by this.
+	// The handler may save the session again, and stores that tell insert from
+	// update go by this.
 	s.IsNew = false
 	return id, nil
 }
 
-// open gets the session through gorilla's registry, so that it is the one the handler sees. It is
-// readable unless the request came with one that is no session; what it holds then means nothing.
+// open gets the session through gorilla's registry, so that it is the one the
+// handler sees. It is readable unless the request came with one that is no
+// session; what it holds then means nothing.
 func (b *sessionBinding) open(r *http.Request) (s *sessions.Session, readable bool, err error) {
 	s, err = b.store.Get(r, b.name)
 	readable = err == nil
@@ -331,18 +361,21 @@ func (b *sessionBinding) open(r *http.Request) (s *sessions.Session, readable bo
 	if s == nil {
 		return nil, false, fmt.Errorf("pagestate: reading session %q: the store returned none; its New must always return a session", b.name)
 	}
-	// Here and not in Renew alone: the handler may save a session that was only read.
+	// Here and not in Renew alone: the handler may save a session that was only
+	// read.
 	s.Options = bindingOptions(s.Options)
 	return s, readable, nil
 }
 
-// deleteRecord ends the session on the server, if that is where the store keeps it.
+// deleteRecord ends the session on the server, if that is where the store keeps
+// it.
 func (b *sessionBinding) deleteRecord(r *http.Request, s *sessions.Session) error {
 	if s.ID == "" || s.IsNew {
 		return nil
 	}
 	old := *s
-	// Some stores do not delete at a negative MaxAge. They save, and so there must be nothing to save.
+	// Some stores do not delete at a negative MaxAge. They save, and so there
+	// must be nothing to save.
 	old.Values = make(map[any]any)
 	options := *s.Options
 	options.MaxAge = -1
@@ -366,8 +399,8 @@ func (b *sessionBinding) validate() error {
 	return nil
 }
 
-// isNoSession tells a cookie or record that is of no use from a store that failed. The methods are those
-// of securecookie.Error.
+// isNoSession tells a cookie or record that is of no use from a store that
+// failed. The methods are those of securecookie.Error.
 func isNoSession(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, sql.ErrNoRows) {
 		return true
@@ -380,12 +413,13 @@ func isNoSession(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	// A value over the length limit is refused with an error that is of no kind at all.
+	// A value over the length limit is refused with an error that is of no kind
+	// at all.
 	return e.IsDecode() || !e.IsUsage() && !e.IsInternal()
 }
 
-// withoutPath leaves the path of a file out of an error's text: the name of a session's file is its id,
-// which must not be logged.
+// withoutPath leaves the path of a file out of an error's text: the name of a
+// session's file is its id, which must not be logged.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -394,7 +428,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// bindingOptions returns a copy of o: a store may give all its sessions the same one.
+// bindingOptions returns a copy of o: a store may give all its sessions the
+// same one.
 func bindingOptions(o *sessions.Options) *sessions.Options {
 	options := sessions.Options{Path: "/"}
 	if o != nil {
@@ -413,15 +448,16 @@ func withoutCookies(r *http.Request) *http.Request {
 	return r
 }
 
-// noResponse keeps the cookie with which a store says that a session is gone from the browser, which is
-// about to get another.
+// noResponse keeps the cookie with which a store says that a session is gone
+// from the browser, which is about to get another.
 type noResponse struct{}
 
 func (noResponse) Header() http.Header         { return http.Header{} }
 func (noResponse) Write(p []byte) (int, error) { return len(p), nil }
 func (noResponse) WriteHeader(int)             {}
 
-// cookieBinding is a cookie without a store; the cookie is what to set but for its value.
+// cookieBinding is a cookie without a store; the cookie is what to set but for
+// its value.
 type cookieBinding struct{ cookie http.Cookie }
 
 func (b *cookieBinding) Existing(r *http.Request) (string, error) {
@@ -497,8 +533,8 @@ const (
 	sessionIDAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 )
 
-// newSessionID is cut to length, since a later Go may make rand.Text longer, and isSessionID would know
-// none of its values.
+// newSessionID is cut to length, since a later Go may make rand.Text longer,
+// and isSessionID would know none of its values.
 func newSessionID() string { return rand.Text()[:sessionIDLength] }
 
 // isSessionID keeps what others put into a cookie or a session out of the key.

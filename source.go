@@ -1,9 +1,10 @@
 package pagestate
 
-// This file finds the tokens in a request: in a header, a form field or a JSON field. It hands them
-// over as they were sent. How many may come, how long each may be and whether one is genuine is
-// decided elsewhere (middleware.go, token.go). The second half is the body that can be read again
-// after a source has looked into it.
+// This file finds the tokens in a request: in a header, a form field or a JSON
+// field. It hands them over as they were sent. How many may come, how long each
+// may be and whether one is genuine is decided elsewhere (middleware.go,
+// token.go). The second half is the body that can be read again after a source
+// has looked into it.
 
 import (
 	"bytes"
@@ -19,28 +20,32 @@ import (
 	"sync"
 )
 
-// Source finds the tokens in a request. The sources of this package are [HeaderSource], [FormSource]
-// and [JSONSource]; none of them ever looks at the URL, since URLs end up in logs and histories. One
-// Source serves many requests at the same time.
+// Source finds the tokens in a request. The sources of this package are
+// [HeaderSource], [FormSource] and [JSONSource]; none of them ever looks at the
+// URL, since URLs end up in logs and histories. One Source serves many requests
+// at the same time.
 type Source interface {
-	// Tokens returns the tokens in the order they were sent: the first is that of the component that
-	// acts. No token is no error. An error is for a source that could not look, and fails the request;
-	// the sources of this package return none: what they cannot read or understand holds no token,
+	// Tokens returns the tokens in the order they were sent: the first is that
+	// of the component that acts. No token is no error. An error is for a
+	// source that could not look, and fails the request; the sources of this
+	// package return none: what they cannot read or understand holds no token,
 	// and the handler meets the fault itself when it reads the body.
 	//
-	// Tokens leaves the body as it found it: it may replace r.Body by one that reads the same from the
-	// start, and changes nothing else of r. It takes no token out of a body for which it would have to
-	// look further than limit bytes. To see whether a body ends there, it may read one byte more.
+	// Tokens leaves the body as it found it: it may replace r.Body by one that
+	// reads the same from the start, and changes nothing else of r. It takes no
+	// token out of a body for which it would have to look further than limit
+	// bytes. To see whether a body ends there, it may read one byte more.
 	Tokens(r *http.Request, limit int64) ([]string, error)
 }
 
-// maxFound is how many tokens a source yields at most, and how many parts of a form it looks at. That
-// is as many as Options.MaxTokens may allow, and one.
+// maxFound is how many tokens a source yields at most, and how many parts of a
+// form it looks at. That is as many as Options.MaxTokens may allow, and one.
 const maxFound = maxTokens + 1
 
-// HeaderSource finds tokens in the request header of that name. A repeated header holds several
-// tokens, and so does one with commas in it, since a proxy may join repeated headers that way. The
-// body is not touched; the header's size is limited by [http.Server].MaxHeaderBytes.
+// HeaderSource finds tokens in the request header of that name. A repeated
+// header holds several tokens, and so does one with commas in it, since a proxy
+// may join repeated headers that way. The body is not touched; the header's
+// size is limited by [http.Server].MaxHeaderBytes.
 func HeaderSource(name string) Source {
 	return headerSource{name}
 }
@@ -64,14 +69,16 @@ func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
 }
 
 // FormSource finds tokens in the form field of that name, in a body of type
-// application/x-www-form-urlencoded or multipart/form-data, whatever the method. A repeated field
-// holds several tokens.
+// application/x-www-form-urlencoded or multipart/form-data, whatever the
+// method. A repeated field holds several tokens.
 //
-// In a multipart form the tokens must come before the files: looking stops at the first file, so that
-// an upload is not held in memory. The limit counts what comes before that file's content. A
-// urlencoded body longer than the limit has no token.
+// In a multipart form the tokens must come before the files: looking stops at
+// the first file, so that an upload is not held in memory. The limit counts
+// what comes before that file's content. A urlencoded body longer than the
+// limit has no token.
 //
-// If the form was parsed before, the tokens come from r.MultipartForm or r.PostForm.
+// If the form was parsed before, the tokens come from r.MultipartForm or
+// r.PostForm.
 func FormSource(field string) Source {
 	return formSource{field}
 }
@@ -79,8 +86,9 @@ func FormSource(field string) Source {
 type formSource struct{ field string }
 
 func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
-	// An empty PostForm does not show that the body was read: ParseForm also leaves one behind when it
-	// passed over the body, because that is multipart or the method is DELETE.
+	// An empty PostForm does not show that the body was read: ParseForm also
+	// leaves one behind when it passed over the body, because that is multipart
+	// or the method is DELETE.
 	switch {
 	case r.MultipartForm != nil:
 		return nonEmpty(r.MultipartForm.Value[s.field]), nil
@@ -98,7 +106,8 @@ func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	return nil, nil
 }
 
-// urlencodedValues returns what url.ParseQuery would for one field, without the map of all the others.
+// urlencodedValues returns what url.ParseQuery would for one field, without the
+// map of all the others.
 func urlencodedValues(body []byte, field string) []string {
 	var found []string
 	for pair := range bytes.SplitSeq(body, []byte("&")) {
@@ -124,8 +133,8 @@ func unescapesTo(key []byte, field string) bool {
 	return err == nil && unescaped == field
 }
 
-// multipartValues returns the values of field that come before the first file, or none if body is
-// malformed or cannot be read up to there.
+// multipartValues returns the values of field that come before the first file,
+// or none if body is malformed or cannot be read up to there.
 func multipartValues(body io.Reader, boundary, field string) []string {
 	var found []string
 	parts := multipart.NewReader(body, boundary)
@@ -152,13 +161,15 @@ func multipartValues(body io.Reader, boundary, field string) []string {
 	return nil
 }
 
-// JSONSource finds tokens in a JSON body: path is the object keys that lead to them, spelled exactly,
-// and there stands a string or an array of strings. The Content-Type is application/json or ends in
-// +json. What follows the first JSON value of the body is ignored.
+// JSONSource finds tokens in a JSON body: path is the object keys that lead to
+// them, spelled exactly, and there stands a string or an array of strings. The
+// Content-Type is application/json or ends in +json. What follows the first
+// JSON value of the body is ignored.
 //
-// A key of the path that occurs twice in its object leads to no token: the handler's decoder might
-// take the other one. Nor does anything of another type on the path, malformed JSON, nesting deeper
-// than encoding/json accepts, a body longer than the limit, or an empty path.
+// A key of the path that occurs twice in its object leads to no token: the
+// handler's decoder might take the other one. Nor does anything of another type
+// on the path, malformed JSON, nesting deeper than encoding/json accepts, a
+// body longer than the limit, or an empty path.
 func JSONSource(path ...string) Source {
 	return jsonSource{slices.Clone(path)}
 }
@@ -177,8 +188,9 @@ func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	return nonEmpty(jsonStrings(value)), nil
 }
 
-// jsonMember returns the value of key in the object that data begins with. It returns nil if there is
-// not exactly one, and reads the object to its end to know.
+// jsonMember returns the value of key in the object that data begins with. It
+// returns nil if there is not exactly one, and reads the object to its end to
+// know.
 func jsonMember(data []byte, key string) []byte {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -190,7 +202,8 @@ func jsonMember(data []byte, key string) []byte {
 		if err != nil {
 			return nil
 		}
-		// A RawMessage is skipped by a state machine, which neither recurses nor nests without bound.
+		// A RawMessage is skipped by a state machine, which neither recurses
+		// nor nests without bound.
 		if err := dec.Decode(&value); err != nil {
 			return nil
 		}
@@ -208,7 +221,8 @@ func jsonMember(data []byte, key string) []byte {
 	return found
 }
 
-// jsonStrings returns the string, or the strings of the array, that data consists of.
+// jsonStrings returns the string, or the strings of the array, that data
+// consists of.
 func jsonStrings(data []byte) []string {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	first, err := dec.Token()
@@ -247,15 +261,15 @@ func findsNothing(s Source) bool {
 	return false
 }
 
-// contentType returns the media type of the body, "" if there is none. Like net/http it overlooks a
-// malformed parameter.
+// contentType returns the media type of the body, "" if there is none. Like
+// net/http it overlooks a malformed parameter.
 func contentType(r *http.Request) (mediaType string, params map[string]string) {
 	mediaType, params, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return mediaType, params
 }
 
-// nonEmpty returns the tokens that are not empty, nil if none. The argument may belong to the request
-// and is left alone.
+// nonEmpty returns the tokens that are not empty, nil if none. The argument may
+// belong to the request and is left alone.
 func nonEmpty(tokens []string) []string {
 	var found []string
 	for _, token := range tokens {
@@ -266,7 +280,8 @@ func nonEmpty(tokens []string) []string {
 	return found
 }
 
-// peekAll returns the whole body, or nil if it is longer than limit or cannot be read.
+// peekAll returns the whole body, or nil if it is longer than limit or cannot
+// be read.
 func peekAll(r *http.Request, limit int64) []byte {
 	if r.ContentLength > limit {
 		return nil
@@ -278,8 +293,8 @@ func peekAll(r *http.Request, limit int64) []byte {
 	return p.body.head
 }
 
-// peek returns a reader of the body that fails beyond limit bytes, and leaves in r a body that reads
-// from the start whatever was read this way.
+// peek returns a reader of the body that fails beyond limit bytes, and leaves
+// in r a body that reads from the start whatever was read this way.
 func peek(r *http.Request, limit int64) *peeker {
 	if r.Body == nil || r.Body == http.NoBody {
 		return &peeker{body: &replayBody{rest: http.NoBody}}
@@ -317,12 +332,14 @@ func (p *peeker) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// replayBody is a request body whose beginning was read ahead, and is read again by Read. Peeking ends
-// before the handler begins. Read and Close may run at the same time, as with net/http's own body:
-// httputil.ReverseProxy needs that.
+// replayBody is a request body whose beginning was read ahead, and is read
+// again by Read. Peeking ends before the handler begins. Read and Close may run
+// at the same time, as with net/http's own body: httputil.ReverseProxy needs
+// that.
 //
-// One thing tells it from the original: ParseForm takes more than 10 MB only if r.Body itself is an
-// http.MaxBytesReader. A urlencoded body that large, of unknown length, is what it then refuses.
+// One thing tells it from the original: ParseForm takes more than 10 MB only if
+// r.Body itself is an http.MaxBytesReader. A urlencoded body that large, of
+// unknown length, is what it then refuses.
 type replayBody struct {
 	rest io.ReadCloser
 
@@ -331,7 +348,8 @@ type replayBody struct {
 	err  error  // what rest answered after head
 }
 
-// peekAt reads what stands at offset and keeps it in head. The offset is at most len(head).
+// peekAt reads what stands at offset and keeps it in head. The offset is at
+// most len(head).
 func (b *replayBody) peekAt(offset int, p []byte) (int, error) {
 	if offset < len(b.head) {
 		return copy(p, b.head[offset:]), nil
@@ -366,8 +384,8 @@ func (b *replayBody) Read(p []byte) (int, error) {
 	return b.rest.Read(p)
 }
 
-// Close closes the original body and drops what was not replayed: a read after it gets what the
-// original answers then.
+// Close closes the original body and drops what was not replayed: a read after
+// it gets what the original answers then.
 func (b *replayBody) Close() error {
 	b.mu.Lock()
 	b.head, b.err = nil, nil

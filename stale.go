@@ -1,10 +1,12 @@
-// This file holds what can go wrong: the errors, the status and code that each one means to a client,
-// and the answer that tells it, as JSON or as a small HTML page.
-//
-// What does not live here: the decision that a state is stale (load.go, model.go, query.go), the
-// logging of causes and the call of Options.ErrorHandler (middleware.go).
-
 package pagestate
+
+// This file holds what can go wrong: the errors, the status and code that each
+// one means to a client, and the answer that tells it, as JSON or as a small
+// HTML page.
+//
+// What does not live here: the decision that a state is stale (load.go,
+// model.go), the logging of causes and the call of Options.ErrorHandler
+// (exchange.go).
 
 import (
 	"context"
@@ -22,75 +24,89 @@ import (
 	"strings"
 )
 
-// ErrNoMiddleware is returned by the functions that take a context if the request did not pass through
-// [Middleware.Handler]. It is a mistake of the program, so the client gets 500 StateError and can only
-// report it. Wrap the handler's route.
+// ErrNoMiddleware is returned by the functions that take a context if the
+// request did not pass through [Middleware.Handler]. It is a mistake of the
+// program, so the client gets 500 StateError and can only report it. Wrap the
+// handler's route.
 var ErrNoMiddleware = errors.New("pagestate: the request did not pass through the middleware; serve its route through Middleware.Handler")
 
-// ErrMissing is returned by [From], [Child] and [Handle] if the request carries no token for the state
-// that was asked for. The client gets 400 MissingState: its page did not send the token, which is a
-// mistake in the page and not something to try again.
+// ErrMissing is returned by [From], [Child] and [Handle] if the request carries
+// no token for the state that was asked for. The client gets 400 MissingState:
+// its page did not send the token, which is a mistake in the page and not
+// something to try again.
 var ErrMissing = errors.New("pagestate: the request carries no such state")
 
-// ErrInvalid is returned for a token that is damaged or forged, or that belongs to another session,
-// user, purpose or component. The client gets 400 InvalidState, which looks the same for all of these:
-// what told them apart would help whoever is forging. It may report the error; the same token will
+// ErrInvalid is returned for a token that is damaged or forged, or that belongs
+// to another session, user, purpose or component. The client gets 400
+// InvalidState, which looks the same for all of these: what told them apart
+// would help whoever is forging. It may report the error; the same token will
 // never become valid.
 var ErrInvalid = errors.New("pagestate: the state is not valid here")
 
-// ErrCrossOrigin is returned for a request with an unsafe method that carries a token and comes from
-// another site. The client gets 403 CrossOriginState. Options.CrossOrigin says which other origins to
-// trust.
+// ErrCrossOrigin is returned for a request with an unsafe method that carries a
+// token and comes from another site. The client gets 403 CrossOriginState.
+// Options.CrossOrigin says which other origins to trust.
 var ErrCrossOrigin = errors.New("pagestate: the request comes from another site")
 
-// ErrExpired is returned for a token older than Options.MaxAge or MaxLifetime allow, or first sealed
-// before Options.NotBefore. The client gets 409 ExpiredState and should offer a reload of the page.
+// ErrExpired is returned for a token older than Options.MaxAge or MaxLifetime
+// allow, or first sealed before Options.NotBefore. The client gets 409
+// ExpiredState and should offer a reload of the page.
 var ErrExpired = errors.New("pagestate: the state has expired")
 
-// ErrOutdated is returned for a token sealed by a version of the component that this one can't read:
-// its [Schema] differs, or one of its fields has changed its kind. The client gets 409 OutdatedState
-// and should offer a reload of the page.
+// ErrOutdated is returned for a token sealed by a version of the component that
+// this one can't read: its [Schema] differs, or one of its fields has changed
+// its kind. The client gets 409 OutdatedState and should offer a reload of the
+// page.
 var ErrOutdated = errors.New("pagestate: the state was sealed by another version of the component")
 
-// ErrStale says that what a state refers to is gone. An application returns it, alone or wrapped, from
-// Load, from a model's Fetch or from a handler; the package itself returns a [*StaleError], which is an
-// ErrStale too. The client gets 410 StaleComponentState and should take the component off the page.
+// ErrStale says that what a state refers to is gone. An application returns it,
+// alone or wrapped, from Load, from a model's Fetch or from a handler; the
+// package itself returns a [*StaleError], which is an ErrStale too. The client
+// gets 410 StaleComponentState and should take the component off the page.
 //
-// Return it only if the component has no reason to exist any more. A row that is missing elsewhere is
-// not that, and an sql.ErrNoRows that a handler returns is therefore just a 500.
+// Return it only if the component has no reason to exist any more. A row that
+// is missing elsewhere is not that, and an sql.ErrNoRows that a handler returns
+// is therefore just a 500.
 var ErrStale = errors.New("pagestate: what the state refers to is gone")
 
-// ErrForbidden is for applications to return, alone or wrapped, from Load, from Fetch or from a handler
-// when this user may not see or do this. The client gets 403 ForbiddenState and should report it.
+// ErrForbidden is for applications to return, alone or wrapped, from Load, from
+// Fetch or from a handler when this user may not see or do this. The client
+// gets 403 ForbiddenState and should report it.
 var ErrForbidden = errors.New("pagestate: access is forbidden")
 
-// ErrConflict is for applications to return, alone or wrapped, from Load or from a handler when what the
-// token was sealed for was done already: by a second click, in another tab or by a replay. The package
-// does not look for that itself. The client gets 409 StateConflict and should offer a reload of the page.
+// ErrConflict is for applications to return, alone or wrapped, from Load or
+// from a handler when what the token was sealed for was done already: by a
+// second click, in another tab or by a replay. The package does not look for
+// that itself. The client gets 409 StateConflict and should offer a reload of
+// the page.
 var ErrConflict = errors.New("pagestate: this revision of the state was already used")
 
-// ErrTooLarge is returned for a request whose tokens are over a limit: their number, their size, or
-// what is inside them. The client gets 413 StateTooLarge and should report it.
+// ErrTooLarge is returned for a request whose tokens are over a limit: their
+// number, their size, or what is inside them. The client gets 413 StateTooLarge
+// and should report it.
 var ErrTooLarge = errors.New("pagestate: the state is over a limit")
 
-// ErrUnavailable says that the data behind a state can't be reached at the moment. Applications return
-// it, alone or wrapped, from Load or Fetch; context.DeadlineExceeded and context.Canceled mean the same.
-// The client gets 503 StateUnavailable and may try again with the same token.
+// ErrUnavailable says that the data behind a state can't be reached at the
+// moment. Applications return it, alone or wrapped, from Load or Fetch;
+// context.DeadlineExceeded and context.Canceled mean the same. The client gets
+// 503 StateUnavailable and may try again with the same token.
 var ErrUnavailable = errors.New("pagestate: the data behind the state is unavailable")
 
-// A StaleError says which component is stale, and why. It is an [ErrStale], so it leads to 410
-// StaleComponentState. Find it with errors.As in Options.ErrorHandler; it is not changed once it has
-// been returned, and so is safe for concurrent use.
+// A StaleError says which component is stale, and why. It is an [ErrStale], so
+// it leads to 410 StaleComponentState. Find it with errors.As in
+// Options.ErrorHandler; it is not changed once it has been returned, and so is
+// safe for concurrent use.
 type StaleError struct {
 	// Component is the name under which the component was registered.
 	Component string
 
-	// Reference names what is gone, with its key. It may be empty. It is for the application alone:
-	// a key can be private, so Error leaves it out, and neither a client nor a log should see it.
+	// Reference names what is gone, with its key. It may be empty. It is for
+	// the application alone: a key can be private, so Error leaves it out, and
+	// neither a client nor a log should see it.
 	Reference string
 
-	// Err is the error of Load or Fetch that meant "gone", or one that names the model whose row did
-	// not come back. It may be nil.
+	// Err is the error of Load or Fetch that meant "gone", or one that names
+	// the model whose row did not come back. It may be nil.
 	Err error
 }
 
@@ -110,8 +126,9 @@ func (e *StaleError) Unwrap() []error {
 	return []error{ErrStale, e.Err}
 }
 
-// An answer is what a client is told about the errors that mean the same to it. Its message is for the
-// person at the screen: what happened and what to do, and nothing of the cause.
+// An answer is what a client is told about the errors that mean the same to it.
+// Its message is for the person at the screen: what happened and what to do,
+// and nothing of the cause.
 type answer struct {
 	status  int
 	code    string
@@ -120,7 +137,8 @@ type answer struct {
 	errs    []error
 }
 
-// answers is searched from the top. Stale comes first, as the application said that explicitly.
+// answers is searched from the top. Stale comes first, as the application said
+// that explicitly.
 var answers = []answer{
 	{http.StatusGone, "StaleComponentState",
 		"What you were working on no longer exists.",
@@ -154,7 +172,8 @@ var answers = []answer{
 		true, []error{ErrUnavailable, context.DeadlineExceeded, context.Canceled}},
 }
 
-// failed answers every error that answers does not list, ErrNoMiddleware among them.
+// failed answers every error that answers does not list, ErrNoMiddleware among
+// them.
 var failed = answer{
 	status:  http.StatusInternalServerError,
 	code:    "StateError",
@@ -173,9 +192,9 @@ func answerTo(err error) answer {
 	return failed
 }
 
-// Status returns the HTTP status and the code that err means to a client, as [WriteError] sends them.
-// Wrapped and joined errors count as what they wrap. Of several that match, the first of this table
-// decides:
+// Status returns the HTTP status and the code that err means to a client, as
+// [WriteError] sends them. Wrapped and joined errors count as what they wrap.
+// Of several that match, the first of this table decides:
 //
 //	410 StaleComponentState  ErrStale
 //	409 ExpiredState         ErrExpired
@@ -198,29 +217,32 @@ func Status(err error) (status int, code string) {
 	return a.status, a.code
 }
 
-// WriteError answers r with what err means to a client: the status and code of [Status], and a message
-// for people. Nothing of the cause leaves the server. Within [Middleware.Handler] the cause is logged, and
-// the response seals no state. WriteError is what answers if Options.ErrorHandler is nil, and an
+// WriteError answers r with what err means to a client: the status and code of
+// [Status], and a message for people. Nothing of the cause leaves the server.
+// Within [Middleware.Handler] the cause is logged, and the response seals no
+// state. WriteError is what answers if Options.ErrorHandler is nil, and an
 // ErrorHandler may call it: it never calls back.
 //
 // The body is JSON,
 //
 //	{"success":false,"error":{"code":"ExpiredState","message":"…"}}
 //
-// or a small HTML page if the request prefers text/html in its Accept header and carries neither a
-// Page-State nor an HX-Request header. The page links to the one it came from if the Referer header
-// names this host.
+// or a small HTML page if the request prefers text/html in its Accept header
+// and carries neither a Page-State nor an HX-Request header. The page links to
+// the one it came from if the Referer header names this host.
 //
-// A 410 to a request with the header HX-Request: true also tells htmx to delete the closest element
-// with the attribute data-page-state.
+// A 410 to a request with the header HX-Request: true also tells htmx to delete
+// the closest element with the attribute data-page-state.
 //
-// Of the headers that are set already, those that described another body (Content-Length, ETag,
-// Location and the like) and all that give htmx an order (HX-…) are removed, since the handler that set
-// them has failed. Others, such as Set-Cookie, Retry-After and Page-State, stay.
+// Of the headers that are set already, those that described another body
+// (Content-Length, ETag, Location and the like) and all that give htmx an order
+// (HX-…) are removed, since the handler that set them has failed. Others, such
+// as Set-Cookie, Retry-After and Page-State, stay.
 //
-// WriteError must be called before anything is written to w: afterwards the status is out, and the
-// error would land in the middle of another body. If err is nil it does nothing. It may be called from
-// several goroutines at once, each with a w of its own.
+// WriteError must be called before anything is written to w: afterwards the
+// status is out, and the error would land in the middle of another body. If err
+// is nil it does nothing. It may be called from several goroutines at once,
+// each with a w of its own.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
@@ -240,7 +262,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("HX-Reswap", "delete")
 		h.Set("HX-Retarget", "closest [data-page-state]")
 	}
-	// A write that fails below means that the client is gone, and there is nobody left to tell.
+	// A write that fails below means that the client is gone, and there is
+	// nobody left to tell.
 	if wantsPage(r) {
 		a.writePage(w, r)
 	} else {
@@ -273,9 +296,9 @@ func (a answer) writePage(w http.ResponseWriter, r *http.Request) {
 	}{a.status, a.code, a.message, a.reload, cameFrom(r)})
 }
 
-// errorPage has its few lines of style inline, so that the package need serve no file. A strict
-// Content-Security-Policy blocks them, which leaves plain headings and paragraphs; color-scheme is a
-// meta tag and works even then.
+// errorPage has its few lines of style inline, so that the package need serve
+// no file. A strict Content-Security-Policy blocks them, which leaves plain
+// headings and paragraphs; color-scheme is a meta tag and works even then.
 var errorPage = template.Must(template.New("error").Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -302,8 +325,9 @@ small { opacity: .75 }
 </html>
 `))
 
-// cameFrom returns the path and query of the page that sent r, or "" unless it is surely one of ours.
-// The scheme is not compared, because behind a proxy ours is not known.
+// cameFrom returns the path and query of the page that sent r, or "" unless it
+// is surely one of ours. The scheme is not compared, because behind a proxy
+// ours is not known.
 func cameFrom(r *http.Request) string {
 	from, err := url.Parse(r.Referer())
 	if err != nil || from.Scheme != "http" && from.Scheme != "https" {
@@ -318,8 +342,9 @@ func cameFrom(r *http.Request) string {
 	return from.RequestURI()
 }
 
-// leftovers are the headers, in their canonical form, that a handler may have set for a body which now
-// does not follow, or that would make a proxy or cache treat the error as that body.
+// leftovers are the headers, in their canonical form, that a handler may have
+// set for a body which now does not follow, or that would make a proxy or cache
+// treat the error as that body.
 var leftovers = []string{
 	"Accept-Ranges",
 	"Content-Digest",
@@ -354,10 +379,12 @@ func removeLeftovers(h http.Header) {
 	})
 }
 
-// varyFields are the request headers that the answers of this package depend on.
-var varyFields = []string{"Cookie", "Page-State", "HX-Request", "Accept"}
+// varyFields are the request headers that the answers of this package depend
+// on.
+var varyFields = []string{"Cookie", stateHeader, "HX-Request", "Accept"}
 
-// addVary adds those varyFields to Vary that it lacks. A Vary of * says more, and is kept.
+// addVary adds those varyFields to Vary that it lacks. A Vary of * says more,
+// and is kept.
 func addVary(h http.Header) {
 	var fields []string
 	for field := range strings.SplitSeq(strings.Join(h.Values("Vary"), ","), ",") {
@@ -377,26 +404,30 @@ func addVary(h http.Header) {
 	h.Set("Vary", strings.Join(fields, ", "))
 }
 
-// wantsPage reports whether r comes from a browser that will show the answer as a page. What a script
-// sends carries one of the two headers, and gets JSON however its Accept header reads.
+// wantsPage reports whether r comes from a browser that will show the answer as
+// a page. What a script sends carries one of the two headers, and gets JSON
+// however its Accept header reads.
 func wantsPage(r *http.Request) bool {
-	if len(r.Header.Values("Page-State")) > 0 || len(r.Header.Values("HX-Request")) > 0 {
+	if len(r.Header.Values(stateHeader)) > 0 || len(r.Header.Values("HX-Request")) > 0 {
 		return false
 	}
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if len(accept) > maxAccept {
-		// The range at the cut is left out, since without its end it may say something else.
+		// The range at the cut is left out, since without its end it may say
+		// something else.
 		accept = accept[:strings.LastIndexByte(accept[:maxAccept], ',')+1]
 	}
 	return quality(accept, "text", "html") > quality(accept, "application", "json")
 }
 
-// maxAccept is how much of an Accept header is looked at. Browsers send some 150 bytes.
+// maxAccept is how much of an Accept header is looked at. Browsers send some
+// 150 bytes.
 const maxAccept = 4 << 10
 
-// quality returns the weight that accept gives to a media type: that of the most specific range which
-// covers it, as RFC 9110 has it, and 0 if there is none. Malformed ranges are passed over. A comma
-// inside a quoted parameter makes a range malformed; no range with such a parameter could match here.
+// quality returns the weight that accept gives to a media type: that of the
+// most specific range which covers it, as RFC 9110 has it, and 0 if there is
+// none. Malformed ranges are passed over. A comma inside a quoted parameter
+// makes a range malformed; no range with such a parameter could match here.
 func quality(accept, typ, subtype string) float64 {
 	weight, best := 0.0, 0
 	for part := range strings.SplitSeq(accept, ",") {
@@ -412,8 +443,8 @@ func quality(accept, typ, subtype string) float64 {
 	return weight
 }
 
-// takeWeight removes q from the parameters of a media range and returns it: 1 if there is none, and
-// not ok if it isn't a number from 0 to 1.
+// takeWeight removes q from the parameters of a media range and returns it: 1
+// if there is none, and not ok if it isn't a number from 0 to 1.
 func takeWeight(params map[string]string) (q float64, ok bool) {
 	text, found := params["q"]
 	if !found {
@@ -424,7 +455,8 @@ func takeWeight(params map[string]string) (q float64, ok bool) {
 	return q, err == nil && q >= 0 && q <= 1
 }
 
-// specificity returns 0 if the range does not cover the type, and more the closer it describes it.
+// specificity returns 0 if the range does not cover the type, and more the
+// closer it describes it.
 func specificity(mediaRange string, params map[string]string, typ, subtype string) int {
 	for name, value := range params {
 		if name != "charset" || !strings.EqualFold(value, "utf-8") {

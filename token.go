@@ -241,8 +241,8 @@ type envelope struct {
 	data        []byte // shapes and payload, see internal/codec
 }
 
-// newInstance returns the identity of one component on one page.
-func newInstance() string {
+// newInstanceID returns the identity of one component on one page.
+func newInstanceID() string {
 	id := make([]byte, instanceBytes)
 	rand.Read(id) // never fails, see crypto/rand
 	return string(id)

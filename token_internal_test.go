@@ -673,7 +673,7 @@ func (v *tokenVector) plain() []byte {
 }
 
 func (v *tokenVector) seal(t *testing.T) {
-	v.Instance = tokenHex(newInstance())
+	v.Instance = tokenHex(newInstanceID())
 	token, err := v.keys().encrypt(v.plain(), time.Unix(v.LastSealed, 0))
 	if err != nil {
 		t.Fatal(err)

@@ -396,3 +396,17 @@ func TestClocksApart(t *testing.T) {
 		now = now.Add(time.Hour)
 	}
 }
+
+// TestClockStepsBack has the clock go back while a token is sealed.
+func TestClockStepsBack(t *testing.T) {
+	now := time.Now()
+	mw := newMiddleware(t, func(o *pagestate.Options) {
+		o.Clock = func() time.Time {
+			now = now.Add(-time.Second)
+			return now
+		}
+	})
+	if _, err := mw.Open(t.Context(), ada, mustSeal(t, mw, ada, &counter{})); err != nil {
+		t.Error(err)
+	}
+}

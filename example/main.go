@@ -72,12 +72,12 @@ func serve(listener net.Listener, handler http.Handler) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
 		// Browsers open connections ahead of need, which are not worth a longer wait.
 		return server.Close()
-	} else {
-		return err
 	}
+	return err
 }
 
 // loadSecret reads the secret from a file. Whoever has it can open and forge

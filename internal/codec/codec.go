@@ -29,6 +29,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -59,7 +60,7 @@ const (
 
 // memoryBudget is how many bytes decoding a payload of the given size may
 // allocate.
-func memoryBudget(payload int) int { return 1<<20 + 64*payload }
+func memoryBudget(payload int) int { return 1<<20 + 64*min(payload, (math.MaxInt-1<<20)/64) }
 
 // pathError says where in a value err happened. Its path holds field names and
 // indices, never a map key: keys are part of the state. Only the JSON of a page
