@@ -678,3 +678,10 @@ func TestWriteErrorOfAHandlerIsLogged(t *testing.T) {
 	b.call("POST", "/increment", "garbage")
 	want(t, "logged by the middleware", strings.Count(a.log.String(), "code=InvalidState"), 1)
 }
+
+func TestTokenWithoutASession(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	token := a.browser().get("/").field()
+	want(t, "status", a.browser().call("POST", "/increment", token).StatusCode, 400)
+	want(t, "cause in the log", strings.Contains(a.log.String(), "there is no session it could belong to"), true)
+}
