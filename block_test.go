@@ -180,17 +180,12 @@ func TestBlockRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := pagestate.NewRegistry()
-			test.register(r)
-			_, err := pagestate.New(r, ordinary())
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			_, got, found := strings.Cut(err.Error(), "].V")
+			fault := faultOf(t, test.register)
+			_, got, found := strings.Cut(fault, "].V")
 			if found {
 				got = "V" + got
 			} else {
-				got = strings.TrimPrefix(err.Error(), "pagestate: ")
+				got = strings.TrimPrefix(fault, "pagestate: ")
 			}
 			want(t, "message", got, test.want)
 		})

@@ -28,11 +28,13 @@ type exchange struct {
 
 	owning sync.Mutex // held while the binding is asked, which may take time
 
-	mu        sync.Mutex // guards what follows; while it is held, no code of the application runs but Clock, codecs and Model.Key, which have no context
-	keys      *keyring   // of the owner, nil until it was read
-	acting    *instance  // of the first token, nil if there was none
-	arrived   string     // that token
-	was       []byte     // what it held
+	// mu guards what follows. While it is held, no code of the application runs
+	// but Clock, codecs and Model.Key, which have no context.
+	mu        sync.Mutex
+	keys      *keyring  // of the owner, nil until it was read
+	acting    *instance // of the first token, nil if there was none
+	arrived   string    // that token
+	was       []byte    // what it held
 	instances map[any]*instance
 	given     map[*instance]bool // those whose token was put into the page
 	cookies   []string           // Set-Cookie lines of the binding

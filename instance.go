@@ -148,7 +148,7 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)
 	plain, err = in.component.plan.Encode(plain, in.value, in.leftOut.fields, limit)
 	if err != nil {
-		if errors.Is(err, codec.ErrLimit) {
+		if errors.Is(err, codec.ErrSize) {
 			return nil, 0, fmt.Errorf("pagestate: sealing %s: %w (MaxTokenBytes is %d)", in.component.name, err, m.opt.MaxTokenBytes)
 		}
 		return nil, 0, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)

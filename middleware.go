@@ -84,7 +84,8 @@ type Options struct {
 
 	// Logger gets the causes of refusals, each with how often its code has been
 	// answered since the start, and warnings of state that is lost. Nil means
-	// slog.Default(). It never gets a token, a key or a state.
+	// slog.Default(). It never gets a token, a key or a state, but for what
+	// stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
 	// Clock is what ages are measured with. Nil means time.Now.
@@ -115,11 +116,12 @@ func New(r *Registry, o Options) (*Middleware, error) {
 		return nil, err
 	}
 	o.Sources = slices.Clone(o.Sources)
+	_, unbound := o.Session.(unboundBinding)
 	m := &Middleware{
 		registry:  r,
 		opt:       o,
 		extracted: extract(o.Secrets),
-		unbound:   bindingKind(o.Session) == bindingKind(Unbound()),
+		unbound:   unbound,
 		seed:      maphash.MakeSeed(),
 		refused:   make([]atomic.Uint64, len(answers)+1),
 	}
@@ -182,7 +184,7 @@ func (o *Options) check() error {
 			fault("Secrets[%d] %w", i, err)
 		}
 	}
-	if err := validateBinding(o.Session); err != nil {
+	if err := checkBinding(o.Session); err != nil {
 		errs = append(errs, err)
 	}
 	if o.MaxAge < 0 {

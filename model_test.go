@@ -694,13 +694,8 @@ func TestModelRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := pagestate.NewRegistry()
-			test.register(r)
-			_, err := pagestate.New(r, ordinary())
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			want(t, "message", holdsName.ReplaceAllString(err.Error(), ""), "pagestate: "+test.want)
+			fault := faultOf(t, test.register)
+			want(t, "message", holdsName.ReplaceAllString(fault, ""), "pagestate: "+test.want)
 		})
 	}
 }

@@ -330,17 +330,23 @@ func TestRefusedTypes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.want, func(t *testing.T) {
-			r := pagestate.NewRegistry()
-			test.register(r)
-			_, err := pagestate.New(r, ordinary())
-			if err == nil {
-				t.Fatal("accepted")
-			}
 			// The name of a generic component holds that of its parameter.
-			got := holdsName.ReplaceAllString(err.Error(), "")
+			got := holdsName.ReplaceAllString(faultOf(t, test.register), "")
 			want(t, "message", got, "pagestate: "+test.want)
 		})
 	}
+}
+
+// faultOf is what New says to what register registers.
+func faultOf(t *testing.T, register func(r *pagestate.Registry)) string {
+	t.Helper()
+	r := pagestate.NewRegistry()
+	register(r)
+	_, err := pagestate.New(r, ordinary())
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	return err.Error()
 }
 
 var holdsName = regexp.MustCompile(`holds\[.*\]\.`)

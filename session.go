@@ -258,15 +258,15 @@ func bindingKind(b Binding) byte {
 	}
 }
 
-// validateBinding returns what New has to say against b.
-func validateBinding(b Binding) error {
+// checkBinding returns what New has to say against b.
+func checkBinding(b Binding) error {
 	switch b := b.(type) {
 	case nil:
 		return errors.New("pagestate: Options.Session is nil; set it to Session, Cookie or SessionFunc, or to Unbound() to do without on purpose")
 	case *sessionBinding:
-		return b.validate()
+		return b.check()
 	case *cookieBinding:
-		return b.validate()
+		return b.check()
 	case funcBinding:
 		if b == nil {
 			return errors.New("pagestate: SessionFunc: the function is nil; pass one that returns the id of the request's session")
@@ -386,7 +386,7 @@ func (b *sessionBinding) deleteRecord(r *http.Request, s *sessions.Session) erro
 	return nil
 }
 
-func (b *sessionBinding) validate() error {
+func (b *sessionBinding) check() error {
 	if v := reflect.ValueOf(b.store); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("pagestate: Session: the store is nil; make it before the middleware")
 	}
@@ -483,7 +483,7 @@ func (b *cookieBinding) Renew(w http.ResponseWriter, _ *http.Request) (string, e
 	return c.Value, nil
 }
 
-func (b *cookieBinding) validate() error {
+func (b *cookieBinding) check() error {
 	c := &b.cookie
 	if err := c.Valid(); err != nil {
 		return fmt.Errorf("pagestate: Cookie %q: %w; correct what was passed", c.Name, err)

@@ -61,7 +61,7 @@ func TestSessionValidateBinding(t *testing.T) {
 		"__Host-, domain":        {Cookie(http.Cookie{Name: "__host-page", Secure: true, Domain: "a.example"}), "no Domain"},
 		"__Secure-, no Secure":   {Cookie(http.Cookie{Name: "__Secure-page"}), "set Secure"},
 	} {
-		err := validateBinding(c.binding)
+		err := checkBinding(c.binding)
 		switch {
 		case c.advice == "" && err != nil:
 			t.Errorf("%s: %v, want no fault", name, err)

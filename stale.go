@@ -361,10 +361,8 @@ var leftovers = []string{
 	"Location",
 	"Refresh",
 	"Repr-Digest",
-	"Surrogate-Control",
 	"Trailer",
 	"Transfer-Encoding",
-	"X-Accel-Expires",
 	"X-Accel-Redirect",
 	"X-Sendfile",
 }
@@ -375,7 +373,7 @@ func removeLeftovers(h http.Header) {
 		return slices.Contains(leftovers, name) ||
 			strings.HasPrefix(name, "Hx-") ||
 			strings.HasPrefix(name, http.TrailerPrefix) ||
-			strings.HasSuffix(name, "-Cache-Control") // those for one kind of cache, which overrule Cache-Control (RFC 9213)
+			name != "Cache-Control" && isCacheControl(name)
 	})
 }
 

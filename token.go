@@ -43,7 +43,7 @@ const (
 	fernetOverhead = 1 + 8 + fernetBlock + sha256.Size
 )
 
-// publishedSecrets are printed in docs/token.md, for its test vectors.
+// publishedSecrets are printed in docs/token.md and its test vectors.
 var publishedSecrets = []string{
 	"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f",
 	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",

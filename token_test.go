@@ -410,3 +410,18 @@ func TestClockStepsBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhichLimit looks that only the limit of size is put down to MaxTokenBytes.
+func TestWhichLimit(t *testing.T) {
+	r := pagestate.NewRegistry()
+	pagestate.Register[node](r, "node")
+	pagestate.Register[counter](r, "counter")
+	mw, err := pagestate.New(r, ordinary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tooLong := mw.Seal(ada, &counter{Note: strings.Repeat("x", 256<<10)})
+	_, tooDeep := mw.Seal(ada, chain(65))
+	want(t, "size", strings.Contains(fmt.Sprint(tooLong), "MaxTokenBytes is 262144"), true)
+	want(t, "depth", strings.Contains(fmt.Sprint(tooDeep), "MaxTokenBytes"), false)
+}

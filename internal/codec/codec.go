@@ -41,6 +41,8 @@ var (
 	ErrOutdated = errors.New("saved by another version of the type")
 	// ErrLimit means a value or data over one of the limits below.
 	ErrLimit = errors.New("over a limit")
+	// ErrSize is the ErrLimit of a payload longer than Encode was told.
+	ErrSize = fmt.Errorf("%w", ErrLimit)
 	// ErrUnsavable means a value that has no encoded form.
 	ErrUnsavable = errors.New("cannot be saved")
 )

@@ -59,7 +59,7 @@ func (e *encoder) leave() { e.depth-- }
 // before it is written in full.
 func (e *encoder) fits() error {
 	if len(e.buf)-e.start > e.limit {
-		return fmt.Errorf("%w: more than %d bytes", ErrLimit, e.limit)
+		return fmt.Errorf("%w: more than %d bytes", ErrSize, e.limit)
 	}
 	return nil
 }
