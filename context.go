@@ -178,8 +178,10 @@ func (x *exchange) field(state any) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	// The name is the application's, and the token is base64url.
-	return template.HTML(`<input type="hidden" name="` + html.EscapeString(x.m.formField) + `" value="` + token + `">`), nil
+	// The name is the application's, and the token is base64url. Without
+	// autocomplete="off" a browser that reloads or goes back may put an older
+	// token into the field of a newer page.
+	return template.HTML(`<input type="hidden" name="` + html.EscapeString(x.m.formField) + `" value="` + token + `" autocomplete="off">`), nil
 }
 
 // Component may be embedded in a component, to give html/template, which has no

@@ -175,7 +175,7 @@ func (b *browser) call(method, path, token string) answer {
 	return b.send(req)
 }
 
-var fieldPattern = regexp.MustCompile(`<input type="hidden" name="page_state" value="([A-Za-z0-9_=-]+)">`)
+var fieldPattern = regexp.MustCompile(`<input type="hidden" name="page_state" value="([A-Za-z0-9_=-]+)"[^>]*>`)
 
 // field is the token in the page.
 func (a answer) field() string {

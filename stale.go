@@ -232,7 +232,8 @@ func Status(err error) (status int, code string) {
 // the one it came from if the Referer header names this host.
 //
 // A 410 to a request with the header HX-Request: true also tells htmx to delete
-// the closest element with the attribute data-page-state.
+// the closest element with the attribute data-page-state, and any other error to
+// leave the page as it is.
 //
 // Of the headers that are set already, those that described another body
 // (Content-Length, ETag, Location and the like) and all that give htmx an order
@@ -258,9 +259,13 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	addVary(h)
-	if a.status == http.StatusGone && r.Header.Get("HX-Request") == "true" {
+	switch {
+	case r.Header.Get("HX-Request") != "true":
+	case a.status == http.StatusGone:
 		h.Set("HX-Reswap", "delete")
 		h.Set("HX-Retarget", "closest [data-page-state]")
+	default:
+		h.Set("HX-Reswap", "none") // htmx 4 would put the JSON into the page
 	}
 	// A write that fails below means that the client is gone, and there is
 	// nobody left to tell.

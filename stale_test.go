@@ -427,8 +427,11 @@ func TestWriteErrorHTMX(t *testing.T) {
 		for _, value := range values {
 			t.Run(fmt.Sprint(tt.status, tt.err, value.name), func(t *testing.T) {
 				var swap, target string
-				if value.htmx && tt.status == 410 {
+				switch {
+				case value.htmx && tt.status == 410:
 					swap, target = "delete", "closest [data-page-state]"
+				case value.htmx:
+					swap = "none"
 				}
 				got := staleAsk(t, tt.err, "POST", value.send, nil)
 				if got.header.Get("HX-Reswap") != swap || got.header.Get("HX-Retarget") != target {
