@@ -1,0 +1,72 @@
+package client_test
+
+import (
+	"crypto/sha512"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate/client"
+)
+
+func TestHandler(t *testing.T) {
+	server := httptest.NewServer(client.Handler())
+	defer server.Close()
+	ask := func(method, etag string) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequest(method, server.URL+"/pagestate.js", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if etag != "" {
+			r.Header.Set("If-None-Match", etag)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, string(body)
+	}
+
+	first, script := ask("GET", "")
+	for name, want := range map[string]string{
+		"Content-Type":           "text/javascript; charset=utf-8",
+		"X-Content-Type-Options": "nosniff",
+		"Cache-Control":          "public, no-cache",
+	} {
+		if got := first.Header.Get(name); got != want {
+			t.Errorf("%s: %q, not %q", name, got, want)
+		}
+	}
+	if first.StatusCode != http.StatusOK || !strings.Contains(script, "export async function fetch(") {
+		t.Errorf("got %s, %q", first.Status, script)
+	}
+	sum := sha512.Sum384([]byte(script))
+	if want := "sha384-" + base64.StdEncoding.EncodeToString(sum[:]); client.Integrity() != want {
+		t.Errorf("the integrity is %s, not %s", client.Integrity(), want)
+	}
+
+	for _, tt := range []struct {
+		name, method, etag string
+		status             int
+		body               string
+	}{
+		{"asked again", "GET", first.Header.Get("ETag"), http.StatusNotModified, ""},
+		{"after a change", "GET", `"another"`, http.StatusOK, script},
+		{"head", "HEAD", "", http.StatusOK, ""},
+		{"post", "POST", "", http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+	} {
+		res, body := ask(tt.method, tt.etag)
+		if res.StatusCode != tt.status || body != tt.body {
+			t.Errorf("%s: got %s with %d bytes", tt.name, res.Status, len(body))
+		}
+	}
+}
