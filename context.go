@@ -148,7 +148,8 @@ func (x *exchange) arrivedToken() (string, error) {
 	if !bytes.Equal(plain[head:], x.was) {
 		return "", fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", x.acting.component.name)
 	}
-	return x.arrived, nil
+	x.give(x.acting)
+	return x.asItCame()
 }
 
 // give notes that the page holds the token.

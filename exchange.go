@@ -35,13 +35,16 @@ type exchange struct {
 	acting    *instance // of the first token, nil if there was none
 	arrived   string    // that token
 	was       []byte    // what it held
+	claimed   bool      // whether a guard has seen it, so that it is of no use any more
+	renewed   string    // stands for it then, in a response that seals no change
 	instances map[any]*instance
 	given     map[*instance]bool // those whose token was put into the page
 	cookies   []string           // Set-Cookie lines of the binding
 	touched   bool               // whether the response may depend on a state
 	private   bool               // whether it left as such
 	committed bool               // whether the first byte has left
-	failed    bool               // nothing is sealed
+	failed    bool               // no change is sealed
+	silent    bool               // not even with a guard: a panic, or the component is gone
 	answering bool               // the error handler was called
 	warnings  []func()           // run by unlock
 	tokens    []string           // all of the request's
@@ -199,6 +202,7 @@ func (x *exchange) act(in *instance, tokens []string) {
 	defer x.mu.Unlock()
 	x.tokens = tokens
 	x.acting, x.arrived, x.was = in, in.token, in.envelope.data
+	x.claimed = x.m.opt.Guard != nil
 	x.hold(in)
 }
 
@@ -242,11 +246,11 @@ func (x *exchange) tooLate() bool {
 	return x.committed && !x.private
 }
 
-// giveUp sees to it that nothing is sealed.
+// giveUp sees to it that nothing is sealed after a panic.
 func (x *exchange) giveUp() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.failed = true
+	x.failed, x.silent = true, true
 }
 
 // instance returns what is known of the state, nil if it is neither attached
@@ -288,6 +292,9 @@ func (x *exchange) commit(status int) (proceed bool) {
 	if x.leavesPrivate() {
 		x.keepPrivate(h)
 	}
+	if token != "" {
+		h.Set(stateHeader, token)
+	}
 	if err != nil {
 		x.logFailure(refused, err)
 		removeLeftovers(h)
@@ -297,13 +304,11 @@ func (x *exchange) commit(status int) (proceed bool) {
 		x.answer(x.w.ResponseWriter, x.r, err)
 		return false
 	}
-	if token != "" {
-		h.Set(stateHeader, token)
-	}
 	return true
 }
 
-// seal returns the token that goes into the response header, "" for none.
+// seal returns the token that goes into the response header, "" for none. With
+// an error, it is that of the state as it came in.
 func (x *exchange) seal(status int) (token string, err error) {
 	x.mu.Lock()
 	defer x.unlock()
@@ -312,7 +317,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 		// The handler may still be running, in a goroutine that
 		// http.TimeoutHandler gave up on: its state is not looked at again.
 		x.failed = true
-		return "", nil
+		return x.again()
 	}
 	in := x.acting
 	if in == nil || in.keys != x.keys {
@@ -323,7 +328,8 @@ func (x *exchange) seal(status int) (token string, err error) {
 	token, err = x.m.seal(in)
 	if err != nil {
 		// Whatever the cause was, to the client it is a failure of the server.
-		return "", errors.New(err.Error())
+		token, _ = x.again()
+		return token, errors.New(err.Error())
 	}
 	x.failed = false
 	if token == x.arrived {
@@ -331,8 +337,9 @@ func (x *exchange) seal(status int) (token string, err error) {
 	}
 	older := x.given[in] && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	if older || !bytes.Equal(in.envelope.data, x.was) { // and not only sealed again in time
-		x.warnOfHeader(in, status, older, fits)
+	changed := !bytes.Equal(in.envelope.data, x.was) // and not only sealed again in time or for the guard
+	if older || changed || x.claimed {
+		x.warnOfHeader(in, status, changed, older, fits)
 	}
 	if !fits {
 		return "", nil
@@ -340,17 +347,52 @@ func (x *exchange) seal(status int) (token string, err error) {
 	return token, nil
 }
 
+// again returns a token for the header of a response that seals no change: none,
+// but where a guard has seen the one that the page has.
+func (x *exchange) again() (string, error) {
+	if !x.claimed || x.silent || x.acting.keys != x.keys {
+		return "", nil
+	}
+	token, err := x.asItCame()
+	if err != nil {
+		return "", err
+	}
+	if len(token) > x.m.opt.MaxHeaderBytes {
+		if !x.given[x.acting] {
+			x.warn(x.acting, "sealed again for the guard, to a token too large for the header, and not put into the page by Token or Field: what the page holds is used up")
+		}
+		return "", nil
+	}
+	return token, nil
+}
+
+// asItCame returns a token of the state that the request brought: the very one
+// or, if the guard has seen that, one that is as good as it was.
+func (x *exchange) asItCame() (string, error) {
+	if !x.claimed {
+		return x.arrived, nil
+	}
+	if x.renewed == "" {
+		token, err := x.m.sealAs(x.acting, x.was)
+		if err != nil {
+			return "", err
+		}
+		x.renewed = token
+	}
+	return x.renewed, nil
+}
+
 // warnOfHeader logs what the response header cannot do for a change: older says
 // that the page got a token from before it, fits that the one for the header is
 // not too large.
-func (x *exchange) warnOfHeader(in *instance, status int, older, fits bool) {
+func (x *exchange) warnOfHeader(in *instance, status int, changed, older, fits bool) {
 	switch {
 	case !fits && (older || !x.given[in]):
 		x.warn(in, "sealed to a token too large for the header, and not put into the page by Token or Field: what changed is lost")
 	case older:
 		x.warn(in, "changed after its token was put into the page, which is older than the header now")
 	}
-	if 300 <= status && status < 400 {
+	if changed && 300 <= status && status < 400 {
 		x.warn(in, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
 	}
 }
@@ -442,6 +484,7 @@ func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun
 func (x *exchange) refuse(err error) {
 	x.mu.Lock()
 	x.failed, x.touched = true, true
+	x.silent = x.silent || errors.Is(err, ErrStale)
 	logged := x.answering
 	x.mu.Unlock()
 	if !logged {

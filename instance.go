@@ -24,8 +24,8 @@ type instance struct {
 	token     string   // the one last opened or sealed, "" before the first
 	leftOut   leftOut
 
-	// refresh says that the token has so little of its idle life left that it
-	// is sealed again even if nothing changed.
+	// refresh says that the token is sealed again even if nothing changed: it has
+	// little of its idle life left, or a guard has seen it.
 	refresh bool
 }
 
@@ -175,6 +175,20 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.envelope.data) {
 		return in.token, nil
 	}
+	return m.encrypt(in, plain, head)
+}
+
+// sealAs returns a token of the next revision that holds data, which an earlier
+// one held, and not the state as it is now.
+func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
+	next := in.envelope
+	next.revision++
+	plain := next.appendHead(nil)
+	return m.encrypt(in, append(plain, data...), len(plain))
+}
+
+// encrypt makes plain, of which so much is the head, the token of in.
+func (m *Middleware) encrypt(in *instance, plain []byte, head int) (string, error) {
 	now := m.now()
 	if now.Before(in.envelope.firstSealed) {
 		now = in.envelope.firstSealed // by another server, whose clock is ahead
@@ -232,11 +246,15 @@ func pointerTo(state any) any {
 //
 // Its errors are those of a request: [ErrInvalid], also for an empty token or
 // an empty Owner.Session (but for [Unbound]), [ErrTooLarge], [ErrExpired],
-// [ErrOutdated], a *[StaleError], or what Load returned. Safe for concurrent
-// use.
+// [ErrOutdated], a *[StaleError], or what Load returned. With an Options.Guard it
+// uses the token up, as a request does, and a second Open of it is an
+// [ErrConflict]: continue with what Reseal returns. Safe for concurrent use.
 func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any, err error) {
 	in, err := m.openFor(ctx, o, token)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.claim(ctx, in); err != nil {
 		return nil, err
 	}
 	return in.state, nil
@@ -262,8 +280,8 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*insta
 // sealed stay, and so its absolute age.
 //
 // It opens token again, with the errors of [Middleware.Open], to learn what
-// Load sets, and leaves those fields out. Safe for concurrent use with
-// different states.
+// Load sets, and leaves those fields out. It does not ask Options.Guard. Safe for
+// concurrent use with different states.
 func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state any) (string, error) {
 	in, err := m.openFor(ctx, o, token)
 	if err != nil {

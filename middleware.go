@@ -78,6 +78,10 @@ type Options struct {
 	// Nil means a new one, which allows the same origin alone.
 	CrossOrigin *http.CrossOriginProtection
 
+	// Guard refuses tokens that were used before. Nil means that a token can be
+	// sent again until it expires.
+	Guard Guard
+
 	// ErrorHandler answers what the middleware or a handler of [Handle]
 	// refuses. Nil means [WriteError]. The cause has been logged already.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
@@ -285,6 +289,9 @@ func (x *exchange) resume() error {
 	}
 	in, err := x.m.resume(x.r.Context(), keys, a, &x.fetched, asSaved)
 	if err != nil {
+		return err
+	}
+	if err := x.m.claim(x.r.Context(), in); err != nil {
 		return err
 	}
 	x.act(in, tokens)

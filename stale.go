@@ -74,11 +74,11 @@ var ErrStale = errors.New("pagestate: what the state refers to is gone")
 // gets 403 ForbiddenState and should report it.
 var ErrForbidden = errors.New("pagestate: access is forbidden")
 
-// ErrConflict is for applications to return, alone or wrapped, from Load or
-// from a handler when what the token was sealed for was done already: by a
-// second click, in another tab or by a replay. The package does not look for
-// that itself. The client gets 409 StateConflict and should offer a reload of
-// the page.
+// ErrConflict is returned for a token that was used before, if there is an
+// Options.Guard, which returns it. Applications return it too, alone or wrapped,
+// from Load or from a handler, when what the token was sealed for was done
+// already. The client gets 409 StateConflict and should offer a reload of the
+// page.
 var ErrConflict = errors.New("pagestate: this revision of the state was already used")
 
 // ErrTooLarge is returned for a request whose tokens are over a limit: their

@@ -1,0 +1,112 @@
+package pagestate
+
+// This file holds the guard against replays: what it promises, and the one that
+// keeps its records in this process. When it is asked, and what goes out
+// afterwards, is in middleware.go and exchange.go.
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Guard remembers which revision of each instance was used last, so that no
+// token is used twice. Without one, a token can be sent again until it expires.
+//
+// It is asked once per request, for the component that acts, when its state is
+// there and just before the handler runs; children of that component are not
+// claimed. Of two requests with one token the first runs, and the other is
+// answered 409 StateConflict. So that the page can go on, every response then
+// carries a token of the next revision, also if nothing changed or the handler
+// failed: with the state as it came in. There is none after a panic and with a
+// 410.
+//
+// A guard knows the tokens of one page. Reloading the page starts a new
+// instance, so what a person may do only once is for the application to see to,
+// where it does it. A page that sends two requests at once must wait for the
+// first answer before it sends the second, as the script of package client does;
+// a redirect uses the token up and brings no other to the page that stays open.
+//
+// A Guard is safe for concurrent use.
+type Guard interface {
+	// Claim records revision, atomically, or returns an [ErrConflict] unless it
+	// is newer than every revision claimed for instance. The record may be
+	// forgotten after keep: by then every token that it keeps out has expired.
+	//
+	// Any other error means that the guard could not be asked. The client is
+	// answered 503 StateUnavailable, and the handler does not run.
+	Claim(ctx context.Context, instance string, revision uint64, keep time.Duration) error
+}
+
+// claim has the guard, if there is one, record that the token of in is used.
+func (m *Middleware) claim(ctx context.Context, in *instance) error {
+	if m.opt.Guard == nil {
+		return nil
+	}
+	// Any other token of that instance and revision, or an older one, was sealed
+	// before now, or by a server whose clock is ahead.
+	keep := m.opt.MaxAge + maxSkew
+	err := m.opt.Guard.Claim(ctx, in.envelope.instance, in.envelope.revision, keep)
+	switch {
+	case err == nil:
+		in.refresh = true
+		return nil
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("component %q: %w", in.component.name, err)
+	default:
+		return fmt.Errorf("%w: asking the guard: %w", ErrUnavailable, err)
+	}
+}
+
+// NewGuard returns a guard that keeps its records in this process, and so knows
+// nothing of what other servers have seen, and forgets all when it ends. It
+// remembers so many instances at most, of some 200 bytes each, and when there
+// are more it forgets the one that was claimed the longest time ago: then older
+// tokens of that one can be used again. It panics if instances is less than 1.
+func NewGuard(instances int) Guard {
+	if instances < 1 {
+		panic("pagestate: NewGuard: a guard needs room for 1 instance or more")
+	}
+	return &localGuard{room: instances, claims: make(map[string]*list.Element)}
+}
+
+type localGuard struct {
+	room int
+
+	mu     sync.Mutex
+	claims map[string]*list.Element
+	order  list.List // of claims, the latest at the back
+}
+
+type localClaim struct {
+	instance string
+	revision uint64
+	until    time.Time
+}
+
+func (g *localGuard) Claim(_ context.Context, instance string, revision uint64, keep time.Duration) error {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for front := g.order.Front(); front != nil && !now.Before(front.Value.(*localClaim).until); front = g.order.Front() {
+		g.forget(front)
+	}
+	if e := g.claims[instance]; e != nil {
+		if revision <= e.Value.(*localClaim).revision {
+			return ErrConflict
+		}
+		g.forget(e)
+	}
+	if len(g.claims) == g.room {
+		g.forget(g.order.Front())
+	}
+	g.claims[instance] = g.order.PushBack(&localClaim{instance, revision, now.Add(keep)})
+	return nil
+}
+
+func (g *localGuard) forget(e *list.Element) {
+	delete(g.claims, g.order.Remove(e).(*localClaim).instance)
+}

@@ -1,0 +1,348 @@
+package pagestate_test
+
+// The guard: which request of several with one token runs, and what the page
+// goes on with, whatever has become of the request.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pagestate/pagestate"
+)
+
+// newGuardedApp has, besides the routes of newCounterApp, one that fails as the
+// query says.
+func newGuardedApp(t *testing.T, o pagestate.Options) *app {
+	t.Helper()
+	if o.Guard == nil {
+		o.Guard = pagestate.NewGuard(100)
+	}
+	a := newCounterApp(t, o)
+	a.mux.Handle("/fail", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		c.Count += 100
+		switch r.URL.Query().Get("how") {
+		case "error":
+			return errors.New("the handler's")
+		case "forbidden":
+			return pagestate.ErrForbidden
+		case "stale":
+			return pagestate.ErrStale
+		case "status":
+			http.Error(w, "down", http.StatusBadGateway)
+		case "panic":
+			panic(http.ErrAbortHandler)
+		case "unsealable":
+			c.Note = strings.Repeat("x", 300<<10)
+		}
+		return nil
+	}))
+	return a
+}
+
+func TestGuardLetsATokenBeUsedOnce(t *testing.T) {
+	b := newGuardedApp(t, pagestate.Options{}).browser()
+	first := b.get("/").field()
+	second := b.post("/increment", first)
+	want(t, "first use", second.StatusCode, 200)
+
+	again := b.post("/increment", first)
+	want(t, "second use", again.StatusCode, 409)
+	want(t, "its code", strings.Contains(again.Body, "StateConflict"), true)
+	want(t, "its token", again.token(), "")
+
+	third := b.post("/increment", second.field())
+	want(t, "the next token", third.Body[:7], "count=2")
+	want(t, "the second but last", b.post("/show", first).StatusCode, 409)
+	want(t, "the last but one", b.post("/show", second.field()).StatusCode, 409)
+}
+
+func TestGuardAndDoubleSubmit(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	b := a.browser()
+	token := b.get("/").field()
+	var statuses [600]atomic.Int32
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { statuses[b.post("/increment", token).StatusCode].Add(1) })
+	}
+	all.Wait()
+	want(t, "ran", statuses[200].Load(), 1)
+	want(t, "refused", statuses[409].Load(), 19)
+}
+
+// Whatever became of the request, the page goes on: with what was changed if the
+// handler succeeded, and with the state as it came in otherwise.
+func TestGuardSealsEveryResponse(t *testing.T) {
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		goesOn       bool
+		count        int
+	}{
+		{"GET", "/show", 200, true, 1},
+		{"POST", "/increment", 200, true, 2},
+		{"POST", "/nowhere", 404, true, 1},
+		{"POST", "/fail?how=error", 500, true, 1},
+		{"POST", "/fail?how=forbidden", 403, true, 1},
+		{"POST", "/fail?how=status", 502, true, 1},
+		{"POST", "/fail?how=unsealable", 500, true, 1},
+		{"POST", "/fail?how=stale", 410, false, 0},
+	} {
+		t.Run(tt.path, func(t *testing.T) {
+			b := newGuardedApp(t, pagestate.Options{}).browser()
+			token := b.post("/increment", b.get("/").field()).field()
+			res := b.call(tt.method, tt.path, token)
+			want(t, "status", res.StatusCode, tt.status)
+			want(t, "has a token", res.token() != "", tt.goesOn)
+			want(t, "used twice", b.call("GET", "/show", token).StatusCode, 409)
+			if tt.goesOn {
+				want(t, "goes on with", b.call("GET", "/show", res.token()).Body, fmt.Sprintf("count=%d", tt.count))
+			}
+		})
+	}
+}
+
+func TestGuardAfterAPanic(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	// A recoverer inside the middleware answers for the handler.
+	recovering := httptest.NewServer(a.mw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if recover() != nil {
+				http.Error(w, "recovered", http.StatusInternalServerError)
+			}
+		}()
+		a.mux.ServeHTTP(w, r)
+	})))
+	defer recovering.Close()
+	b := a.browser()
+	token := b.get("/").field()
+	a.URL = recovering.URL
+	res := b.call("POST", "/fail?how=panic", token)
+	want(t, "status", res.StatusCode, 500)
+	want(t, "token", res.token(), "")
+	want(t, "used up", b.call("GET", "/show", token).StatusCode, 409)
+}
+
+// A page that an ErrorHandler renders has the same token as the header.
+func TestGuardAndErrorPages(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		c, fromErr := pagestate.From[counter](r.Context())
+		if fromErr != nil {
+			pagestate.WriteError(w, r, err)
+			return
+		}
+		c.Count -= 100 // as it came in
+		w.WriteHeader(http.StatusInternalServerError)
+		showCounter(w, c)
+	}})
+	b := a.browser()
+	token := b.get("/").field()
+	res := b.call("POST", "/fail?how=error", token)
+	want(t, "page", res.Body[:7], "count=0")
+	want(t, "token in the page", res.field(), res.token())
+	want(t, "another one", res.field() != token, true)
+	want(t, "goes on", b.post("/increment", res.field()).Body[:7], "count=1")
+}
+
+// http.TimeoutHandler answers while the handler still runs.
+func TestGuardAndTimeout(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	done := make(chan struct{})
+	slow := pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		<-r.Context().Done()
+		defer close(done)
+		c.Count = 100
+		return nil
+	})
+	a.mux.Handle("/slow", http.TimeoutHandler(slow, time.Millisecond, "too slow"))
+	b := a.browser()
+	res := b.call("POST", "/slow", b.get("/").field())
+	<-done
+	want(t, "status", res.StatusCode, 503)
+	want(t, "goes on", b.call("GET", "/show", res.token()).Body, "count=0")
+}
+
+// guardedRow is a component that a test makes fail.
+type guardedRow struct {
+	pagestate.Component
+	Name string `state:"name"`
+}
+
+// A load that fails has used nothing up: the same request may be sent again.
+func TestGuardIsAskedAfterLoad(t *testing.T) {
+	var failure error
+	r := pagestate.NewRegistry()
+	pagestate.Register[guardedRow](r, "row", pagestate.LoadWith(func(context.Context, *guardedRow) error { return failure }))
+	a := newApp(t, r, pagestate.Options{Guard: pagestate.NewGuard(1)})
+	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		row := &guardedRow{Name: "x"}
+		if err := pagestate.Attach(r.Context(), row); err != nil {
+			t.Error(err)
+		}
+		field, _ := row.StateField()
+		io.WriteString(w, string(field))
+	})
+	a.mux.Handle("/use", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, row *guardedRow) error { return nil }))
+	b := a.browser()
+	token := b.get("/").field()
+	for _, err := range []error{pagestate.ErrUnavailable, errors.New("any"), pagestate.ErrForbidden, pagestate.ErrStale} {
+		failure = err
+		status, _ := pagestate.Status(err)
+		want(t, err.Error(), b.call("POST", "/use", token).StatusCode, status)
+	}
+	failure = nil
+	want(t, "afterwards", b.call("POST", "/use", token).StatusCode, 200)
+}
+
+// brokenGuard cannot be asked.
+type brokenGuard struct{ err error }
+
+func (g brokenGuard) Claim(context.Context, string, uint64, time.Duration) error { return g.err }
+
+func TestGuardThatFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err    error
+		status int
+	}{
+		"down":     {errors.New("connection refused"), 503},
+		"deadline": {context.DeadlineExceeded, 503},
+		"conflict": {fmt.Errorf("of its own: %w", pagestate.ErrConflict), 409},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newCounterApp(t, pagestate.Options{Guard: brokenGuard{tt.err}})
+			ran := false
+			a.mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) { ran = true })
+			b := a.browser()
+			want(t, "status", b.call("POST", "/any", b.get("/").field()).StatusCode, tt.status)
+			want(t, "the handler ran", ran, false)
+			want(t, "the cause is logged", strings.Contains(a.log.String(), tt.err.Error()), true)
+		})
+	}
+}
+
+// The way without a request uses tokens up too, and Reseal gives the next one.
+func TestGuardAndOpen(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	owner := pagestate.Owner{Session: "socket"}
+	token, err := a.mw.Seal(owner, &counter{Count: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := a.mw.Open(t.Context(), owner, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := a.mw.Reseal(t.Context(), owner, token, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err = a.mw.Open(t.Context(), owner, token)
+	want(t, "opened twice", errors.Is(err, pagestate.ErrConflict), true)
+	want(t, "what it gave", state, nil)
+	_, err = a.mw.Open(t.Context(), owner, next)
+	want(t, "the next one", err, nil)
+}
+
+// Children have revisions of their own, and are claimed where they act.
+func TestGuardAndChildren(t *testing.T) {
+	a := newFamilyApp(t, pagestate.Options{Guard: pagestate.NewGuard(100)})
+	b := a.browser()
+	page := b.get("/")
+	tokens := strings.Fields(page.Body)
+	req := b.request("POST", "/parent", nil)
+	req.Header.Set("Page-State", strings.Join(tokens, ","))
+	res := b.send(req)
+	want(t, "the parent", res.StatusCode, 200)
+	want(t, "the child by itself", b.call("POST", "/child", tokens[1]).StatusCode, 200)
+	want(t, "and again", b.call("POST", "/child", tokens[1]).StatusCode, 409)
+	want(t, "the parent again", b.send(req).StatusCode, 409)
+}
+
+func newFamilyApp(t *testing.T, o pagestate.Options) *app {
+	t.Helper()
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	a := newApp(t, r, o)
+	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		parent, child := &counter{Note: "parent"}, &counter{Note: "child"}
+		if err := errors.Join(pagestate.Attach(r.Context(), parent), pagestate.Attach(r.Context(), child, pagestate.Under(parent, "it"))); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []*counter{parent, child} {
+			token, _ := c.StateToken()
+			fmt.Fprintln(w, token)
+		}
+	})
+	a.mux.Handle("/parent", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, parent *counter) error {
+		_, err := pagestate.Child[counter](r.Context(), parent, "it", nil)
+		return err
+	}))
+	a.mux.Handle("/child", pagestate.Handle(func(http.ResponseWriter, *http.Request, *counter) error { return nil }))
+	return a
+}
+
+// A token over MaxHeaderBytes that the page does not get is used up for nothing,
+// which the log says.
+func TestGuardAndLargeTokens(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{MaxHeaderBytes: 64})
+	b := a.browser()
+	res := b.post("/increment", b.get("/").field())
+	want(t, "header", res.token(), "")
+	want(t, "warned of what is in the page", strings.Contains(a.log.String(), "too large"), false)
+	b.call("GET", "/show", res.field())
+	want(t, "warned of a success", strings.Count(a.log.String(), "too large"), 1)
+	b.call("GET", "/fail?how=error", b.get("/").field())
+	want(t, "warned of a failure", strings.Count(a.log.String(), "too large"), 2)
+}
+
+func TestNewGuard(t *testing.T) {
+	type claim struct {
+		after    time.Duration
+		instance string
+		revision uint64
+		ok       bool
+	}
+	for name, claims := range map[string][]claim{
+		"newer revisions alone": {
+			{0, "a", 3, true}, {0, "a", 3, false}, {0, "a", 2, false}, {0, "a", 4, true}, {0, "a", 9, true}, {0, "a", 5, false},
+		},
+		"instances apart": {
+			{0, "a", 1, true}, {0, "b", 1, true}, {0, "a", 1, false}, {0, "b", 2, true},
+		},
+		"forgets after keep": {
+			{0, "a", 1, true}, {time.Hour - 1, "a", 1, false}, {1, "a", 1, true},
+		},
+		"a newer claim is kept anew": {
+			{0, "a", 1, true}, {time.Hour / 2, "a", 2, true}, {time.Hour - 1, "a", 1, false}, {1, "a", 1, true},
+		},
+		"forgets the one claimed longest ago": {
+			{0, "a", 1, true}, {0, "b", 1, true}, {0, "c", 1, true}, {0, "a", 2, true}, {0, "d", 1, true},
+			{0, "a", 2, false}, {0, "c", 1, false}, {0, "d", 1, false}, {0, "b", 1, true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				guard := pagestate.NewGuard(3)
+				for i, c := range claims {
+					time.Sleep(c.after)
+					err := guard.Claim(t.Context(), c.instance, c.revision, time.Hour)
+					if (err == nil) != c.ok || err != nil && !errors.Is(err, pagestate.ErrConflict) {
+						t.Errorf("claim %d, %q at %d: %v", i, c.instance, c.revision, err)
+					}
+				}
+			})
+		})
+	}
+	defer func() { want(t, "room for none panics", recover() != nil, true) }()
+	pagestate.NewGuard(0)
+}
