@@ -150,17 +150,28 @@ func (x *exchange) renewOwner(r *http.Request) (Owner, error) {
 	if x.isCommitted() {
 		return Owner{}, errors.New("pagestate: the first byte has left, so no session can be made; renew before anything is written")
 	}
-	before, err := x.readOwner()
+	before, err := x.ownerToRenew()
 	if err != nil {
 		return Owner{}, err
 	}
 	w := cookieWriter{make(http.Header)}
-	session, err := x.m.renewSession(w, r, before.owner.Session)
+	session, err := x.m.renewSession(w, r, before.Session)
 	if err != nil {
 		return Owner{}, err
 	}
 	x.setCookies(w.header)
 	return Owner{Session: session, User: x.m.userOf(r)}, nil
+}
+
+// ownerToRenew is the owner that the request was read to have, if it was.
+func (x *exchange) ownerToRenew() (Owner, error) {
+	x.mu.Lock()
+	keys := x.keys
+	x.mu.Unlock()
+	if keys != nil {
+		return keys.owner, nil
+	}
+	return x.m.ownerToRenew(x.r)
 }
 
 // cookieWriter takes the cookies that a binding sets. They wait in the exchange

@@ -180,15 +180,64 @@ func TestBindingWithoutAnID(t *testing.T) {
 	})
 }
 
+// keepsID is a binding of an application's own that renews nothing.
+type keepsID struct{ pagestate.Binding }
+
+func (keepsID) Existing(*http.Request) (string, error)                    { return "the same", nil }
+func (keepsID) Ensure(http.ResponseWriter, *http.Request) (string, error) { return "the same", nil }
+func (keepsID) Renew(http.ResponseWriter, *http.Request) (string, error)  { return "the same", nil }
+
 func TestRenewThatChangesNothing(t *testing.T) {
-	binding := pagestate.SessionFunc(func(*http.Request) string { return "the same" })
-	mw := newMiddleware(t, func(o *pagestate.Options) { o.Session = binding })
+	mw := newMiddleware(t, func(o *pagestate.Options) { o.Session = keepsID{} })
 	renew := func(w http.ResponseWriter, r *http.Request) {
 		err := mw.Renew(w, r)
 		want(t, "refused", err != nil && strings.Contains(err.Error(), "its id is still the same"), true)
 	}
 	for name, h := range map[string]http.Handler{"inside": mw.Handler(http.HandlerFunc(renew)), "outside": http.HandlerFunc(renew)} {
 		t.Run(name, func(t *testing.T) { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil)) })
+	}
+}
+
+// A SessionFunc is renewed in its own library first: by then the request gives
+// the new id, and whether that is new can be told only if it was asked before.
+func TestRenewOfASessionFunc(t *testing.T) {
+	id := "old"
+	mw := newMiddleware(t, func(o *pagestate.Options) {
+		o.Session = pagestate.SessionFunc(func(*http.Request) string { return id })
+	})
+	for _, tt := range []struct {
+		name        string
+		inside      bool
+		asked       bool // before Renew
+		renewed, ok bool
+	}{
+		{"outside", false, false, true, true},
+		{"inside, renewed", true, false, true, true},
+		{"inside, asked and renewed", true, true, true, true},
+		{"inside, asked and not renewed", true, true, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			id = "old"
+			var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if tt.asked {
+					want(t, "attached", pagestate.Attach(r.Context(), &counter{}), nil)
+				}
+				if tt.renewed {
+					id = "new"
+				}
+				err := mw.Renew(w, r)
+				want(t, "error", err == nil, tt.ok)
+				if tt.inside && tt.ok {
+					owner, err := mw.Owner(r)
+					want(t, "owner", owner.Session, "new")
+					want(t, "error", err, nil)
+				}
+			})
+			if tt.inside {
+				h = mw.Handler(h)
+			}
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
+		})
 	}
 }
 

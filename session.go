@@ -75,17 +75,28 @@ func (m *Middleware) userOf(r *http.Request) string {
 // something was written already, and the new cookie is then lost.
 //
 // Its error is that of the session's store, or says that the session is still
-// the same.
+// the same; with a [SessionFunc] that is seen if the request carried a token or
+// has attached something.
 func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 	if x := m.exchangeOf(r); x != nil {
 		return x.renew(r)
 	}
-	before, err := m.readOwner(r)
+	before, err := m.ownerToRenew(r)
 	if err != nil {
 		return err
 	}
 	_, err = m.renewSession(w, r, before.Session)
 	return err
+}
+
+// ownerToRenew is whose session r had before a Renew, if nothing has asked yet.
+// With a SessionFunc nobody can know that: the application has renewed the
+// session itself by now.
+func (m *Middleware) ownerToRenew(r *http.Request) (Owner, error) {
+	if _, ok := m.opt.Session.(funcBinding); ok {
+		return Owner{}, nil
+	}
+	return m.readOwner(r)
 }
 
 // renewSession fails rather than to leave the old session as it was: the tokens
