@@ -29,7 +29,7 @@ type exchange struct {
 	owning sync.Mutex // held while the binding is asked, which may take time
 
 	// mu guards what follows. While it is held, no code of the application runs
-	// but Clock, codecs and Model.Key, which have no context.
+	// but Clock, Observer, codecs and Model.Key, which have no context.
 	mu        sync.Mutex
 	keys      *keyring  // of the owner, nil until it was read
 	acting    *instance // of the first token, nil if there was none
@@ -517,6 +517,7 @@ const refused = "pagestate: request refused"
 // since the start. A path may hold a row's key, so only its pattern is logged.
 func (x *exchange) logFailure(what string, err error) {
 	status, code := Status(err)
+	x.m.opt.Observer.Refused(code)
 	level := slog.LevelInfo
 	switch {
 	case status == http.StatusServiceUnavailable:

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/pagestate/pagestate/internal/codec"
 )
@@ -64,11 +65,13 @@ func (m *Middleware) checkToken(token string) error {
 type authentic struct {
 	envelope
 	token string
+	took  time.Duration // to open so far
 }
 
 // authenticate opens the envelope of a token that checkToken let through. It
 // runs no code of the application.
 func (m *Middleware) authenticate(keys *keyring, token string) (*authentic, error) {
+	start := time.Now()
 	plain, err := keys.decrypt(token)
 	if err != nil {
 		return nil, err
@@ -77,12 +80,13 @@ func (m *Middleware) authenticate(keys *keyring, token string) (*authentic, erro
 	if err != nil {
 		return nil, err
 	}
-	return &authentic{*e, token}, nil
+	return &authentic{*e, token, time.Since(start)}, nil
 }
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
 func (m *Middleware) resume(ctx context.Context, keys *keyring, a *authentic, f *fetched, prepare func(state any)) (*instance, error) {
+	start := time.Now()
 	now := m.now()
 	e := &a.envelope
 	if err := m.checkAge(e, now); err != nil {
@@ -110,7 +114,11 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a *authentic, f 
 		refresh:   now.Sub(e.lastSealed) > m.opt.MaxAge/2,
 	}
 	prepare(in.state)
-	return in, m.load(ctx, in)
+	if err := m.load(ctx, in); err != nil {
+		return nil, err
+	}
+	m.opt.Observer.Opened(c.name, a.took+time.Since(start))
+	return in, nil
 }
 
 // asSaved is the prepare of a state that is resumed with what was saved.
@@ -165,6 +173,7 @@ func (m *Middleware) changed(in *instance) (bool, error) {
 // seal returns a token of the state as it is now: the one last opened or sealed
 // if it is still good, and otherwise one of the next revision.
 func (m *Middleware) seal(in *instance) (string, error) {
+	start := time.Now()
 	if in.envelope.firstSealed.IsZero() {
 		in.envelope.firstSealed = m.now()
 	}
@@ -175,20 +184,22 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.envelope.data) {
 		return in.token, nil
 	}
-	return m.encrypt(in, plain, head)
+	return m.encrypt(in, plain, head, start)
 }
 
 // sealAs returns a token of the next revision that holds data, which an earlier
 // one held, and not the state as it is now.
 func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
+	start := time.Now()
 	next := in.envelope
 	next.revision++
 	plain := next.appendHead(nil)
-	return m.encrypt(in, append(plain, data...), len(plain))
+	return m.encrypt(in, append(plain, data...), len(plain), start)
 }
 
-// encrypt makes plain, of which so much is the head, the token of in.
-func (m *Middleware) encrypt(in *instance, plain []byte, head int) (string, error) {
+// encrypt makes plain, of which so much is the head, the token of in. Sealing
+// began at start.
+func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Time) (string, error) {
 	now := m.now()
 	if now.Before(in.envelope.firstSealed) {
 		now = in.envelope.firstSealed // by another server, whose clock is ahead
@@ -205,6 +216,7 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int) (string, erro
 	in.envelope.revision++
 	in.envelope.lastSealed = now
 	in.envelope.data = plain[head:]
+	m.opt.Observer.Sealed(in.component.name, time.Since(start))
 	return token, nil
 }
 

@@ -92,6 +92,9 @@ type Options struct {
 	// stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
+	// Observer is told what happens, for metrics. Nil means nobody.
+	Observer Observer
+
 	// Clock is what ages are measured with. Nil means time.Now.
 	Clock func() time.Time
 }
@@ -156,6 +159,9 @@ func (o *Options) fillIn() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now

@@ -8,6 +8,8 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,8 +73,102 @@ func newApp(t *testing.T, r *pagestate.Registry, o pagestate.Options) *app {
 	}
 	a.mw = mw
 	a.Server = httptest.NewServer(mw.Handler(a.mux))
-	t.Cleanup(a.Close)
+	t.Cleanup(func() {
+		a.Close()
+		wantNothingSecret(t, a.log.String(), o.Secrets)
+	})
 	return a
+}
+
+// wantNothingSecret looks through all that was logged for the application of a
+// test: for tokens, secrets, and what the tests call private in a state.
+func wantNothingSecret(t *testing.T, log string, secrets [][]byte) {
+	t.Helper()
+	found := func(what, text string) {
+		if i := strings.Index(log, text); i >= 0 {
+			t.Errorf("%s is in the log: …%.200s", what, log[max(0, i-100):])
+		}
+	}
+	found("a token", "gAAAAA") // how all begin, until the year 2106
+	found("a private value", private)
+	for _, secret := range secrets {
+		found("a secret", string(secret))
+		found("a secret", hex.EncodeToString(secret))
+		found("a secret", base64.StdEncoding.EncodeToString(secret))
+		found("a secret", strings.Trim(fmt.Sprint(secret), "[]"))
+	}
+}
+
+// private stands for what only the visitor may see, in states and in keys of
+// rows.
+const private = "private-value"
+
+// Whatever goes wrong with a state, its values stay out of the log.
+func TestNothingPrivateIsLogged(t *testing.T) {
+	type row struct{ Key string }
+	type secretive struct {
+		pagestate.Component
+		Note   string
+		Any    any
+		Row    *row
+		Filled string
+	}
+	var gone atomic.Bool
+	r := pagestate.NewRegistry()
+	pagestate.RegisterModel(r, "row", pagestate.Model[string, row]{
+		Key: func(r *row) string { return r.Key },
+		Fetch: func(_ context.Context, keys []string) ([]*row, error) {
+			if gone.Load() {
+				return nil, nil
+			}
+			return []*row{{keys[0]}}, nil
+		},
+	})
+	pagestate.Register[secretive](r, "secretive", pagestate.LoadWith(func(_ context.Context, s *secretive) error {
+		s.Filled = private
+		return nil
+	}))
+	a := newApp(t, r, pagestate.Options{MaxTokenBytes: 4 << 10})
+	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		s := &secretive{Note: private, Any: []any{private}, Row: &row{private}}
+		if err := pagestate.Attach(r.Context(), s); err != nil {
+			t.Error(err)
+		}
+		field, _ := s.StateField()
+		io.WriteString(w, string(field))
+	})
+	handle := func(path string, change func(w http.ResponseWriter, s *secretive) error) {
+		a.mux.Handle(path, pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, s *secretive) error { return change(w, s) }))
+	}
+	handle("/late", func(w http.ResponseWriter, s *secretive) error {
+		io.WriteString(w, "begun")
+		s.Note += private
+		return nil
+	})
+	handle("/left-out", func(_ http.ResponseWriter, s *secretive) error { s.Filled += private; return nil })
+	handle("/large", func(_ http.ResponseWriter, s *secretive) error { s.Note = strings.Repeat(private, 1000); return nil })
+	handle("/unsafe", func(_ http.ResponseWriter, s *secretive) error { s.Any = struct{ A string }{private}; return nil })
+	handle("/redirect", func(w http.ResponseWriter, s *secretive) error {
+		s.Note += private
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	})
+	handle("/private/{key}", func(http.ResponseWriter, *secretive) error { return pagestate.ErrForbidden })
+
+	b := a.browser()
+	token := b.get("/").field()
+	for _, path := range []string{"/late", "/left-out", "/large", "/unsafe", "/redirect", "/private/" + private + "?q=" + private} {
+		b.call("POST", path, token)
+	}
+	other := a.browser()
+	other.get("/")
+	other.call("POST", "/late", token)
+	b.call("POST", "/late", token[:len(token)-4])
+	gone.Store(true)
+	want(t, "stale", b.call("POST", "/late", token).StatusCode, 410)
+	if lines := strings.Count(a.log.String(), "\n"); lines < 8 {
+		t.Errorf("only %d lines were logged:\n%s", lines, a.log)
+	}
 }
 
 // newCounterApp has a page that attaches a counter and a form that counts up.
