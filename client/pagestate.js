@@ -20,7 +20,7 @@ const continues = (c, root) => c.root.id ? c.root.id === root.id : [c.token, c.s
 
 function componentOf(root) {
   let c = components.get(root) ?? [...busy].find(c => !c.root.isConnected && continues(c, root));
-  c ??= { token: root.dataset.pageState, sent: '', last: null, gone: false };
+  c ??= { token: root.dataset.pageState, sent: '', last: null, gone: 0 };
   c.root = root;
   components.set(root, c);
   return c;
@@ -52,16 +52,16 @@ function sync(c) {
 const withChildren = c => [c, ...(c.root.matches('[data-page-state-children]') ? [...c.root.querySelectorAll(ROOT)].map(componentOf) : [])];
 
 // turn waits until the requests before this one are over. What it returns ends
-// the turn.
-async function turn(c) {
+// the turn. A request that was made before the component was gone is not sent.
+async function turn(c, gone) {
   const held = withChildren(c), before = held.map(x => x.last), { promise, resolve } = Promise.withResolvers();
   for (const x of held) busy.add(Object.assign(x, { last: promise }));
   const end = () => {
     resolve();
-    for (const x of held) if (x.last === promise) { x.gone = false; busy.delete(x); }
+    for (const x of held) if (x.last === promise) busy.delete(x);
   };
   await Promise.all(before);
-  if (!c.gone && rootOf(c)) return end;
+  if (c.gone === gone && rootOf(c)) return end;
   end();
   throw abort('the component has left the page');
 }
@@ -101,7 +101,7 @@ function take(c, sent, response, text) {
   sync(c);
   const code = detail.error?.code;
   if (response.status === 410 && code === 'StaleComponentState') {
-    c.gone = true;
+    c.gone++;
     if (!fire(root, 'tetra:component-before-remove', detail, true)) return 'gone';
     root.remove();
     fire(document, 'tetra:component-stale', detail);
@@ -116,8 +116,8 @@ function errorIn(text) {
 }
 
 // exchange is one request and its answer. Its turn is over when use is.
-async function exchange(c, url, init, use, send = window.fetch.bind(window)) {
-  const end = await turn(c);
+async function exchange(c, url, init, use, send = window.fetch.bind(window), gone = c.gone) {
+  const end = await turn(c, gone);
   try {
     const headers = new Headers(init.headers), [sent, body] = load(c, init, headers);
     const response = await send(url, { ...init, headers, body });
@@ -233,7 +233,7 @@ addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
   const elt = ctx.sourceElement, root = elt.closest(ROOT), { method, action, body } = ctx.request;
   if (root || /GET|DELETE/.test(method)) body?.delete?.(FIELD);
   if (!root || !ours(action) || (elt._htmx?.boosted && !changes(method))) return;
-  const c = componentOf(root), real = ctx.fetch;
+  const c = componentOf(root), real = ctx.fetch, gone = c.gone;
   if (changes(method) && !queued(elt)) elt.setAttribute('hx-sync', 'this:queue all');
   ctx.fetch = (url, init) => new Promise((resolve, reject) => {
     const use = (response, fate) => new Promise(end => {
@@ -242,7 +242,7 @@ addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
       if (fate === 'show' && ctx.target) resolve(response);
       else reject(abort('there is nothing to show'));
     });
-    exchange(c, url, init, use, real).catch(reject);
+    exchange(c, url, init, use, real, gone).catch(reject);
   });
 });
 addEventListener('htmx:finally:request', ({ detail: { ctx } }) => finished.get(ctx)?.());
