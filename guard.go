@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/pagestate/pagestate/internal/lookonly"
 )
 
 // A Guard remembers which revision of each instance was used last, so that no
@@ -43,7 +45,7 @@ type Guard interface {
 
 // claim has the guard, if there is one, record that the token of in is used.
 func (m *Middleware) claim(ctx context.Context, in *instance) error {
-	if m.opt.Guard == nil {
+	if m.opt.Guard == nil || lookonly.Is(ctx) {
 		return nil
 	}
 	// Any other token of that instance and revision, or an older one, was sealed

@@ -7,19 +7,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/pagestatetest"
 )
 
 // app is a server with the middleware, and what it logged.
@@ -109,118 +108,42 @@ func action[T any](a *app, path string, say func(r *http.Request, state *T) (str
 	}))
 }
 
-// browser keeps cookies, and is logged in as ada.
-type browser struct {
-	*http.Client
-	app  *app
-	user string
+// browser is one that is logged in as ada.
+func (a *app) browser() *pagestatetest.Browser {
+	b := pagestatetest.NewBrowser(a.t, a.Server)
+	b.Header.Set("User", "ada")
+	return b
 }
 
-func (a *app) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return &browser{&http.Client{Jar: jar}, a, "ada"}
-}
+// call has the script of a page post.
+func call(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
 
-// answer is a response that was read.
-type answer struct {
-	*http.Response
-	t    *testing.T
-	Body string
-}
-
-func (b *browser) send(method, path, body string, header http.Header) answer {
-	t := b.app.t
+// wantStatus fails at once, since what follows a wrong answer says nothing.
+func wantStatus(t *testing.T, p pagestatetest.Page, status int) pagestatetest.Page {
 	t.Helper()
-	req, err := http.NewRequest(method, b.app.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	if p.StatusCode != status {
+		t.Fatalf("status %d, want %d: %s", p.StatusCode, status, p.Text)
 	}
-	req.Header = header
-	req.Header.Set("User", b.user)
-	res, err := b.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res, t, string(text)}
+	return p
 }
 
-func (b *browser) get(path string) answer {
-	b.app.t.Helper()
-	return b.send("GET", path, "", http.Header{})
+func wantBody(t *testing.T, p pagestatetest.Page, body string) pagestatetest.Page {
+	t.Helper()
+	want(t, "body", wantStatus(t, p, http.StatusOK).Text, body)
+	return p
 }
 
-// open returns the token of a page.
-func (b *browser) open(path string) string {
-	b.app.t.Helper()
-	return b.get(path).want(http.StatusOK).Body
+// wantRefused wants the JSON of an error, and no state.
+func wantRefused(t *testing.T, p pagestatetest.Page, err error) {
+	t.Helper()
+	pagestatetest.Refused(t, p.Response, err)
+	want(t, "media type", p.Header.Get("Content-Type"), "application/json")
+	want(t, "caching", p.Header.Get("Cache-Control"), "no-store")
+	want(t, "a token", p.Header.Get("Page-State"), "")
 }
 
-// call sends tokens as a script does.
-func (b *browser) call(path string, tokens ...string) answer {
-	b.app.t.Helper()
-	return b.send("POST", path, "", http.Header{"Page-State": tokens})
-}
-
-// submit sends a token as a plain form does.
-func (b *browser) submit(path, token string) answer {
-	b.app.t.Helper()
-	return b.send("POST", path, url.Values{"page_state": {token}}.Encode(), http.Header{
-		"Accept":       {"text/html,application/xhtml+xml,*/*;q=0.8"},
-		"Content-Type": {"application/x-www-form-urlencoded"},
-	})
-}
-
-// want fails at once, since what follows a wrong answer says nothing.
-func (a answer) want(status int) answer {
-	a.t.Helper()
-	if a.StatusCode != status {
-		a.t.Fatalf("status %d, want %d: %s", a.StatusCode, status, a.Body)
-	}
-	return a
-}
-
-func (a answer) wantBody(body string) answer {
-	a.t.Helper()
-	a.want(http.StatusOK)
-	want(a.t, "body", a.Body, body)
-	return a
-}
-
-// wantRefused wants the JSON of an error.
-func (a answer) wantRefused(status int, code string) answer {
-	a.t.Helper()
-	a.want(status)
-	var refusal struct {
-		Success *bool
-		Error   struct{ Code, Message string }
-	}
-	if err := json.Unmarshal([]byte(a.Body), &refusal); err != nil {
-		a.t.Fatalf("%v: %s", err, a.Body)
-	}
-	want(a.t, "media type", a.Header.Get("Content-Type"), "application/json")
-	want(a.t, "success", refusal.Success != nil && !*refusal.Success, true)
-	want(a.t, "code", refusal.Error.Code, code)
-	want(a.t, "a message", refusal.Error.Message != "", true)
-	want(a.t, "caching", a.Header.Get("Cache-Control"), "no-store")
-	want(a.t, "a token", a.token(), "")
-	return a
-}
-
-func (a answer) wantStale() answer {
-	a.t.Helper()
-	return a.wantRefused(http.StatusGone, "StaleComponentState")
-}
-
-// token is the one in the header.
-func (a answer) token() string { return a.Header.Get("Page-State") }
+// errOther is any error but those of pagestate.
+var errOther = errors.New("the disk is full")
 
 // logBuffer is safe for concurrent use.
 type logBuffer struct {

@@ -52,16 +52,11 @@ func TestBlocks(t *testing.T) {
 		{"long", `<article>tea &amp; milk</article>`},
 		{"default", `<p>tea &amp; milk</p>`},
 	}
-	ada := newCardApp(t).browser()
-	token := ada.open("/")
+	card := newCardApp(t).browser().Get("/")
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			res := ada.call("/view?name="+test.name, token).wantBody(test.html)
-			if next := res.token(); next != "" {
-				token = next
-			}
-			wantText(t, "the page afterwards", ada.call("/", token).want(200).Body,
-				`<section data-page-state="`+token+`">`+test.html+`</section>`)
+			card = wantBody(t, call(card, "/view?name="+test.name), test.html)
+			wantBody(t, call(card, "/"), `<section data-page-state="`+card.Tokens[0]+`">`+test.html+`</section>`)
 		})
 	}
 }
@@ -70,12 +65,11 @@ func TestBlockThatIsNotRegistered(t *testing.T) {
 	for _, name := range []string{"other", "", "../../etc/passwd", "block_test.go"} {
 		t.Run(name, func(t *testing.T) {
 			a := newCardApp(t)
-			ada := a.browser()
-			token := ada.open("/")
-			ada.call("/view?name="+name, token).wantRefused(http.StatusInternalServerError, "StateError")
-			ada.call("/unseen?name="+name, token).wantRefused(http.StatusInternalServerError, "StateError")
+			card := a.browser().Get("/")
+			wantRefused(t, call(card, "/view?name="+name), errOther)
+			wantRefused(t, call(card, "/unseen?name="+name), errOther)
 			wantText(t, "log", a.log.String(), "has no template", "Card.Body")
-			wantText(t, "the page afterwards", ada.call("/", token).want(200).Body, `<p>tea &amp; milk</p>`)
+			wantText(t, "the page afterwards", call(card, "/").Text, `<p>tea &amp; milk</p>`)
 		})
 	}
 }

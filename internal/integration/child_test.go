@@ -10,11 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/pagestatetest"
 )
 
 // Search is what somebody looks for.
@@ -132,21 +132,9 @@ func newSearchApp(t *testing.T, d *database) *app {
 	return a
 }
 
-var fieldPattern = regexp.MustCompile(`name="page_state" value="([^"]+)"`)
-
-// fields are the tokens in a page.
-func (a answer) fields() (tokens []string) {
-	for _, match := range fieldPattern.FindAllStringSubmatch(a.want(http.StatusOK).Body, -1) {
-		tokens = append(tokens, match[1])
-	}
-	return tokens
-}
-
-// search sends the form of a search page.
-func (b *browser) search(word string, tokens []string) answer {
-	b.app.t.Helper()
-	form := url.Values{"page_state": tokens, "word": {word}}.Encode()
-	return b.send("POST", "/search", form, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+// searchFor sends the form of a search page.
+func searchFor(p pagestatetest.Page, word string) pagestatetest.Page {
+	return p.Submit("/search", url.Values{"word": {word}})
 }
 
 func TestChildIsResumedWithNewArguments(t *testing.T) {
@@ -156,45 +144,45 @@ func TestChildIsResumedWithNewArguments(t *testing.T) {
 		d.newTodo(list, title)
 	}
 	ada := newSearchApp(t, d).browser()
-	tokens := ada.get("/").fields()
-	want(t, "tokens in the page", len(tokens), 2)
+	page := ada.Get("/")
+	want(t, "tokens in the page", len(page.Tokens), 2)
 
-	res := ada.search("tea", tokens)
-	wantText(t, "page", res.Body, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
-	tokens = res.fields()
-	tokens[1] = ada.call("/long", tokens[1]).wantBody("[green tea black tea]").token()
-	wantText(t, "page", ada.search("milk", tokens).Body, `<ul><li>milk</li></ul>`)
+	page = searchFor(page, "tea")
+	wantText(t, "page", page.Text, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
+	results := wantBody(t, call(ada.Page(page.Tokens[1]), "/long"), "[green tea black tea]")
+	page = searchFor(ada.Page(page.Tokens[0], results.Tokens[0]), "milk")
+	wantText(t, "page", page.Text, `<ul><li>milk</li></ul>`)
 }
 
 func TestChildTokens(t *testing.T) {
 	d := newDatabase(t)
 	a := newSearchApp(t, d)
 	ada, bob := a.browser(), a.browser()
-	bob.user = "bob"
-	own, other, foreign := ada.get("/").fields(), ada.get("/").fields(), bob.get("/").fields()
-	moved := ada.search("tea", own).fields()
+	bob.Header.Set("User", "bob")
+	page := ada.Get("/")
+	own, other, foreign := page.Tokens, ada.Get("/").Tokens, bob.Get("/").Tokens
+	moved := searchFor(page, "tea").Tokens
 	tests := []struct {
 		name   string
 		tokens []string
-		status int
-		code   string
+		want   error
 	}{
-		{"its own", own, 200, ""},
-		{"none", own[:1], 400, "MissingState"},
-		{"that of another page of the same browser", []string{own[0], other[1]}, 400, "MissingState"},
-		{"that of another visitor, and its own", []string{own[0], foreign[1], own[1]}, 200, ""},
-		{"something else, and its own", []string{own[0], "no token", own[1]}, 200, ""},
-		{"two revisions of it", []string{own[0], own[1], moved[1]}, 400, "InvalidState"},
-		{"the child first", []string{own[1], own[0]}, 400, "InvalidState"},
+		{"its own", own, nil},
+		{"none", own[:1], pagestate.ErrMissing},
+		{"that of another page of the same browser", []string{own[0], other[1]}, pagestate.ErrMissing},
+		{"that of another visitor, and its own", []string{own[0], foreign[1], own[1]}, nil},
+		{"something else, and its own", []string{own[0], "no token", own[1]}, nil},
+		{"two revisions of it", []string{own[0], own[1], moved[1]}, pagestate.ErrInvalid},
+		{"the child first", []string{own[1], own[0]}, pagestate.ErrInvalid},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			res := ada.search("tea", test.tokens)
-			if test.code != "" {
-				res.wantRefused(test.status, test.code)
+			res := searchFor(ada.Page(test.tokens...), "tea")
+			if test.want != nil {
+				pagestatetest.Refused(t, res.Response, test.want)
 				return
 			}
-			res.want(test.status)
+			wantStatus(t, res, http.StatusOK)
 		})
 	}
 }
@@ -223,11 +211,10 @@ func TestChildThatIsGoneLeavesThePageAlone(t *testing.T) {
 		}
 		return titles(todos), nil
 	})
-	ada := a.browser()
-	tokens := strings.Split(ada.open("/"), "\n")
-	ada.call("/", tokens...).wantBody("[tea milk]")
+	selection := a.browser().Get("/")
+	wantBody(t, call(selection, "/"), "[tea milk]")
 	d.delete(tea)
-	ada.call("/", tokens...).wantBody("[milk]")
+	wantBody(t, call(selection, "/"), "[milk]")
 }
 
 func TestChildOfAChild(t *testing.T) {
@@ -266,9 +253,10 @@ func TestChildOfAChild(t *testing.T) {
 		return titles([]*Todo{row.Todo, child.Todo, grandchild.Todo}), nil
 	})
 	ada := a.browser()
-	tokens := strings.Fields(ada.open("/"))
-	ada.call("/", tokens...).wantBody("[tea milk bread]")
-	ada.call("/", tokens[0], tokens[2], tokens[1]).wantBody("[tea milk bread]")
-	ada.call("/", tokens[0], tokens[2]).wantRefused(http.StatusBadRequest, "MissingState")
-	ada.call("/", tokens[1], tokens[2]).wantRefused(http.StatusBadRequest, "MissingState")
+	page := ada.Get("/")
+	first, second, third := page.Tokens[0], page.Tokens[1], page.Tokens[2]
+	wantBody(t, call(page, "/"), "[tea milk bread]")
+	wantBody(t, call(ada.Page(first, third, second), "/"), "[tea milk bread]")
+	wantRefused(t, call(ada.Page(first, third), "/"), pagestate.ErrMissing)
+	wantRefused(t, call(ada.Page(second, third), "/"), pagestate.ErrMissing)
 }

@@ -32,9 +32,8 @@ func TestDecisionIsMadeAnew(t *testing.T) {
 	a := newApp(t, registry, pagestate.Options{})
 	page(a, "/", func(*http.Request) *Editor { return &Editor{List: list, MayEdit: true} })
 	action(a, "/", func(_ *http.Request, e *Editor) (string, error) { return fmt.Sprint(e.MayEdit), nil })
-	ada := a.browser()
-	token := ada.open("/")
-	ada.call("/", token).wantBody("true")
+	editor := a.browser().Get("/")
+	wantBody(t, call(editor, "/"), "true")
 	d.exec(`DELETE FROM member`)
-	ada.call("/", token).wantBody("false")
+	wantBody(t, call(editor, "/"), "false")
 }

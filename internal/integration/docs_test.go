@@ -1,7 +1,7 @@
 package integration_test
 
 // The Go code in docs/ is code of these tests, so it compiles and does what it
-// says.
+// says. What the README says of pagestatetest is code of that package's tests.
 
 import (
 	"os"
@@ -11,8 +11,8 @@ import (
 )
 
 func TestCodeInDocuments(t *testing.T) {
-	sources := readSources(t)
-	for _, name := range []string{"resume.md", "stale.md"} {
+	sources := readSources(t, "*_test.go")
+	for _, name := range []string{"migrating.md", "resume.md", "stale.md"} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", name))
 			if err != nil {
@@ -29,9 +29,31 @@ func TestCodeInDocuments(t *testing.T) {
 	}
 }
 
-// readSources returns the text of all tests.
-func readSources(t *testing.T) string {
-	files, err := filepath.Glob("*_test.go")
+func TestCodeOfTestsInReadme(t *testing.T) {
+	const dir = "../../pagestatetest/"
+	tests := readSources(t, dir+"*_test.go")
+	comment := strings.ReplaceAll(readSources(t, dir+"pagestatetest.go"), "//\t", "")
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, block := range goBlocks(string(readme)) {
+		if !strings.Contains(block, "pagestatetest.") {
+			continue
+		}
+		found++
+		want(t, "in the tests: "+block, strings.Contains(tests, unindented(block)), true)
+		if strings.HasPrefix(block, "func Test") {
+			want(t, "in the package comment: "+block, strings.Contains(unindented(comment), unindented(block)), true)
+		}
+	}
+	want(t, "blocks", found, 2)
+}
+
+// readSources returns the text of the files that a pattern matches.
+func readSources(t *testing.T, pattern string) string {
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,37 +69,35 @@ func TestMegabyteThatIsLoaded(t *testing.T) {
 	d := newDatabase(t)
 	list := d.newList("home")
 	ada := newListApp(t, d, list).browser()
-	small := ada.open("/")
+	small := ada.Get("/")
 	d.exec(`UPDATE list SET text = ?`, strings.Repeat("x", 1<<20))
-	large := ada.open("/")
-	want(t, "length", len(large), len(small))
-	ada.call("/", large).wantBody(fmt.Sprint("home", 1<<20))
-	ada.call("/", small).wantBody(fmt.Sprint("home", 1<<20))
+	large := ada.Get("/")
+	want(t, "length", len(large.Text), len(small.Text))
+	wantBody(t, call(large, "/"), fmt.Sprint("home", 1<<20))
+	wantBody(t, call(small, "/"), fmt.Sprint("home", 1<<20))
 }
 
 func TestErrorsOfLoad(t *testing.T) {
 	tests := []struct {
 		name   string
 		happen func(d *database) (undo func())
-		status int
-		code   string
+		want   error
 	}{
-		{"the row is gone", moveAway, 410, "StaleComponentState"},
-		{"no member any more", expel, 403, "ForbiddenState"},
-		{"the database is locked", lock, 503, "StateUnavailable"},
-		{"the query takes too long", slowDown, 503, "StateUnavailable"},
-		{"the table is missing", dropTable, 500, "StateError"},
+		{"the row is gone", moveAway, pagestate.ErrStale},
+		{"no member any more", expel, pagestate.ErrForbidden},
+		{"the database is locked", lock, pagestate.ErrUnavailable},
+		{"the query takes too long", slowDown, pagestate.ErrUnavailable},
+		{"the table is missing", dropTable, errOther},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDatabase(t)
-			ada := newListApp(t, d, d.newList("home")).browser()
-			token := ada.open("/")
+			list := newListApp(t, d, d.newList("home")).browser().Get("/")
 			undo := test.happen(d)
-			ada.call("/", token).wantRefused(test.status, test.code)
+			wantRefused(t, call(list, "/"), test.want)
 			d.wantClosed()
 			undo()
-			ada.call("/", token).wantBody("home0")
+			wantBody(t, call(list, "/"), "home0")
 		})
 	}
 }

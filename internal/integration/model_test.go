@@ -5,13 +5,13 @@ package integration_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/pagestatetest"
 )
 
 // Selection is what a visitor has picked.
@@ -67,10 +67,9 @@ func newTodoApp(t *testing.T, d *database, todo *Todo) *app {
 func TestRowComesBackAsItIsToday(t *testing.T) {
 	d := newDatabase(t)
 	todo := d.newTodo(d.newList("home"), "tea")
-	ada := newTodoApp(t, d, todo).browser()
-	token := ada.open("/row")
+	row := newTodoApp(t, d, todo).browser().Get("/row")
 	d.exec(`UPDATE todo SET title = 'green tea' WHERE id = ?`, todo.ID)
-	ada.call("/row", token).wantBody("green tea")
+	wantBody(t, call(row, "/row"), "green tea")
 }
 
 // TestHundredReferences has each of fifty rows three times in a state: in two
@@ -118,10 +117,9 @@ func TestHundredReferences(t *testing.T) {
 		return row.Todo.Title, err
 	})
 
-	ada := a.browser()
-	tokens := strings.Split(ada.open("/"), "\n")
+	selected := a.browser().Get("/")
 	want(t, "SELECTs of the page", d.selects(), 0)
-	ada.call("/", tokens...).wantBody("another")
+	wantBody(t, call(selected, "/"), "another")
 }
 
 // attachWithRows returns the token of the selection, and those of its rows.
@@ -152,30 +150,29 @@ func TestScopeOfFetch(t *testing.T) {
 		name   string
 		before string // what happens to the row
 		user   string // who sends the token
-		status int
-		code   string
+		want   error
 	}{
-		{name: "in scope", user: "ada", status: 200},
-		{name: "moved to a list of others", before: `UPDATE todo SET list = 2`, user: "ada", status: 410, code: "StaleComponentState"},
-		{name: "no member any more", before: `DELETE FROM member WHERE user = 'ada'`, user: "ada", status: 410, code: "StaleComponentState"},
-		{name: "another user's token", user: "bob", status: 400, code: "InvalidState"},
+		{name: "in scope", user: "ada"},
+		{name: "moved to a list of others", before: `UPDATE todo SET list = 2`, user: "ada", want: pagestate.ErrStale},
+		{name: "no member any more", before: `DELETE FROM member WHERE user = 'ada'`, user: "ada", want: pagestate.ErrStale},
+		{name: "another user's token", user: "bob", want: pagestate.ErrInvalid},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDatabase(t)
 			todo := d.newTodo(d.newList("home"), "tea")
 			b := newTodoApp(t, d, todo).browser()
-			token := b.open("/row")
+			row := b.Get("/row")
 			if test.before != "" {
 				d.exec(test.before)
 			}
-			b.user = test.user
-			res := b.call("/row", token)
-			if test.code != "" {
-				res.wantRefused(test.status, test.code)
+			b.Header.Set("User", test.user)
+			res := call(row, "/row")
+			if test.want != nil {
+				wantRefused(t, res, test.want)
 				return
 			}
-			res.wantBody("tea")
+			wantBody(t, res, "tea")
 		})
 	}
 }
@@ -186,8 +183,7 @@ func TestRowOutOfScopeIsNeverSeen(t *testing.T) {
 	d := newDatabase(t)
 	secret := d.newTodo(d.exec(`INSERT INTO list (title) VALUES ('of others')`), "secret")
 	a := newTodoApp(t, d, &Todo{ID: secret.ID})
-	ada := a.browser()
-	ada.call("/row", ada.open("/row")).wantStale()
+	wantRefused(t, call(a.browser().Get("/row"), "/row"), pagestate.ErrStale)
 }
 
 func TestOptionalReferences(t *testing.T) {
@@ -205,21 +201,21 @@ func TestOptionalReferences(t *testing.T) {
 	action(a, "/", func(_ *http.Request, p *Pinboard) (string, error) {
 		return fmt.Sprintln(p.Front == nil, titles(p.Pinned), len(p.ByName), p.ByName["morning"] != nil), nil
 	})
-	ada := a.browser()
-	token := ada.open("/")
-	ada.call("/", token).wantBody("false [tea milk bread milk] 2 true\n")
+	board := a.browser().Get("/")
+	wantBody(t, call(board, "/"), "false [tea milk bread milk] 2 true\n")
 	d.delete(milk)
 	d.selects()
-	after := ada.call("/", token).wantBody("true [tea bread] 1 true\n")
+	after := wantBody(t, call(board, "/"), "true [tea bread] 1 true\n")
 	want(t, "SELECTs", d.selects(), 1)
-	want(t, "sealed without them", after.token() != "", true)
-	want(t, "and then unchanged", ada.call("/", after.token()).wantBody("true [tea bread] 1 true\n").token(), "")
+	want(t, "sealed without them", after.Header.Get("Page-State") != "", true)
+	again := wantBody(t, call(after, "/"), "true [tea bread] 1 true\n")
+	want(t, "and then unchanged", again.Header.Get("Page-State"), "")
 }
 
 func TestUnsavedRowCannotBeSealed(t *testing.T) {
 	d := newDatabase(t)
 	a := newTodoApp(t, d, &Todo{Title: "not in the database"})
-	a.browser().get("/row").wantRefused(http.StatusInternalServerError, "StateError")
+	pagestatetest.Refused(t, a.browser().Get("/row").Response, errOther)
 	wantText(t, "log", a.log.String(), "Row.Todo", "save the row first")
 }
 
@@ -227,16 +223,15 @@ func TestUnsavedRowCannotBeSealed(t *testing.T) {
 // the page.
 func TestErrorsOfFetch(t *testing.T) {
 	tests := []struct {
-		name   string
-		err    error
-		status int
-		code   string
+		name string
+		err  error
+		want error
 	}{
-		{"a deadline", context.DeadlineExceeded, 503, "StateUnavailable"},
-		{"a client that went away", context.Canceled, 503, "StateUnavailable"},
-		{"forbidden", pagestate.ErrForbidden, 403, "ForbiddenState"},
-		{"gone", pagestate.ErrStale, 410, "StaleComponentState"},
-		{"another failure", errors.New("disk full"), 500, "StateError"},
+		{"a deadline", context.DeadlineExceeded, pagestate.ErrUnavailable},
+		{"a client that went away", context.Canceled, pagestate.ErrUnavailable},
+		{"forbidden", pagestate.ErrForbidden, pagestate.ErrForbidden},
+		{"gone", pagestate.ErrStale, pagestate.ErrStale},
+		{"another failure", errOther, errOther},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -252,12 +247,11 @@ func TestErrorsOfFetch(t *testing.T) {
 			a := newApp(t, registry, pagestate.Options{})
 			page(a, "/row", func(*http.Request) *Row { return &Row{Todo: &Todo{ID: 7}} })
 			action(a, "/row", func(_ *http.Request, r *Row) (string, error) { return r.Todo.Title, nil })
-			ada := a.browser()
-			token := ada.open("/row")
+			row := a.browser().Get("/row")
 			now = test.err
-			ada.call("/row", token).wantRefused(test.status, test.code)
+			wantRefused(t, call(row, "/row"), test.want)
 			now = nil
-			ada.call("/row", token).wantBody("first")
+			wantBody(t, call(row, "/row"), "first")
 		})
 	}
 }

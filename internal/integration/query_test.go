@@ -54,26 +54,24 @@ func TestQueryGivesWhatThereIsToday(t *testing.T) {
 	d := newDatabase(t)
 	list := d.newList("home")
 	tea := d.newTodo(list, "tea")
-	ada := newFeedApp(t, d, list).browser()
-	token := ada.open("/")
+	feed := newFeedApp(t, d, list).browser().Get("/")
 	want(t, "SELECTs of the page", d.selects(), 0)
 
-	ada.call("/", token).wantBody("tea")
+	wantBody(t, call(feed, "/"), "tea")
 	want(t, "SELECTs of a loop", d.selects(), 1)
 	d.newTodo(list, "milk")
-	ada.call("/", token).wantBody("tea, milk")
+	wantBody(t, call(feed, "/"), "tea, milk")
 	d.delete(tea)
-	ada.call("/", token).wantBody("milk")
+	wantBody(t, call(feed, "/"), "milk")
 	d.wantClosed()
 }
 
 func TestQueryThatIsNotAskedIsNotRun(t *testing.T) {
 	d := newDatabase(t)
 	list := d.newList("home")
-	ada := newFeedApp(t, d, list).browser()
-	token := ada.open("/")
-	res := ada.call("/fewer", token).wantBody(fmt.Sprint("list ", list))
-	want(t, "sealed", res.token() != "", true)
+	feed := newFeedApp(t, d, list).browser().Get("/")
+	res := wantBody(t, call(feed, "/fewer"), fmt.Sprint("list ", list))
+	want(t, "sealed", res.Header.Get("Page-State") != "", true)
 	want(t, "SELECTs", d.selects(), 0)
 }
 
@@ -84,10 +82,9 @@ func TestLoopThatStopsEarlyClosesItsRows(t *testing.T) {
 	for i := range 1000 {
 		d.newTodo(list, fmt.Sprint(i))
 	}
-	ada := newFeedApp(t, d, list).browser()
-	token := ada.call("/fewer", ada.open("/")).token()
+	feed := call(newFeedApp(t, d, list).browser().Get("/"), "/fewer")
 	for range 20 {
-		ada.call("/", token).wantBody("0, 1")
+		wantBody(t, call(feed, "/"), "0, 1")
 	}
 	d.wantClosed()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/pagestatetest"
 )
 
 // TestTwoBrowsers: one deletes the row, and the other acts on it.
@@ -24,11 +25,11 @@ func TestTwoBrowsers(t *testing.T) {
 	page(a, "/other", func(*http.Request) *Row { return &Row{Todo: milk} })
 	first, second := a.browser(), a.browser()
 
-	gone, there := first.open("/row"), first.open("/other")
-	second.call("/delete", second.open("/row")).want(http.StatusOK)
+	gone, there := first.Get("/row"), first.Get("/other")
+	wantStatus(t, call(second.Get("/row"), "/delete"), http.StatusOK)
 
-	first.call("/edit", gone).wantStale()
-	first.call("/edit", there).wantBody("milk")
+	wantRefused(t, call(gone, "/edit"), pagestate.ErrStale)
+	wantBody(t, call(there, "/edit"), "milk")
 	wantText(t, "log", a.log.String(), "code=StaleComponentState", `row`, `todo`)
 	if key := fmt.Sprint(tea.ID); key != "73450111" || strings.Contains(a.log.String(), key) {
 		t.Errorf("the key %s is in the log: %s", key, a.log)
@@ -40,26 +41,27 @@ func TestStaleAnswers(t *testing.T) {
 	d := newDatabase(t)
 	todo := d.newTodo(d.newList("home"), "tea")
 	a := newTodoApp(t, d, todo)
-	ada := a.browser()
-	token := ada.open("/row")
+	ada, htmx := a.browser(), a.browser()
+	htmx.Header.Set("HX-Request", "true")
+	row, htmxRow := ada.Get("/row"), htmx.Get("/row")
 	d.delete(todo)
 
 	tests := []struct {
-		name   string
-		answer answer
-		media  string
-		htmx   bool
+		name  string
+		res   pagestatetest.Page
+		media string
+		htmx  bool
 	}{
-		{"a script", ada.call("/row", token), "application/json", false},
-		{"htmx", ada.send("POST", "/row", "", http.Header{"Page-State": {token}, "Hx-Request": {"true"}}), "application/json", true},
-		{"a plain form", ada.submit("/row", token), "text/html; charset=utf-8", false},
+		{"a script", call(row, "/row"), "application/json", false},
+		{"htmx", call(htmxRow, "/row"), "application/json", true},
+		{"a plain form", ada.Page(row.Tokens...).Submit("/row", nil), "text/html; charset=utf-8", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			res := test.answer.want(http.StatusGone)
+			res := wantStatus(t, test.res, http.StatusGone)
 			want(t, "media type", res.Header.Get("Content-Type"), test.media)
 			want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
-			wantText(t, "body", res.Body, "StaleComponentState", "What you were working on no longer exists.")
+			wantText(t, "body", res.Text, "StaleComponentState", "What you were working on no longer exists.")
 			reswap, retarget := "", ""
 			if test.htmx {
 				reswap, retarget = "delete", "closest [data-page-state]"
@@ -91,15 +93,15 @@ func TestRenderInsteadOfRemoving(t *testing.T) {
 	page(a, "/row", func(*http.Request) *Row { return &Row{Todo: todo} })
 	action(a, "/row", func(_ *http.Request, r *Row) (string, error) { return r.Todo.Title, nil })
 	ada := a.browser()
-	token := ada.open("/row")
+	row := ada.Get("/row")
 	d.delete(todo)
 
-	res := ada.send("POST", "/row", "", http.Header{"Page-State": {token}, "Hx-Request": {"true"}})
-	res.wantBody(`<li>Somebody has deleted this one.</li>`)
+	wantRefused(t, call(row, "/row"), pagestate.ErrStale)
+	ada.Header.Set("HX-Request", "true")
+	res := wantBody(t, call(row, "/row"), `<li>Somebody has deleted this one.</li>`)
 	want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), "")
-	want(t, "a token", res.token(), "")
+	want(t, "a token", res.Header.Get("Page-State"), "")
 	want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
-	ada.call("/row", token).wantStale()
 }
 
 // TestErrorsOfHandlers: of what a handler returns, only ErrStale is stale.
@@ -115,12 +117,11 @@ func TestErrorsOfHandlers(t *testing.T) {
 	action(a, "/stale", func(*http.Request, *Row) (string, error) { return "", pagestate.ErrStale })
 	action(a, "/panic", func(*http.Request, *Row) (string, error) { panic(sql.ErrNoRows) })
 
-	ada := a.browser()
-	token := ada.open("/row")
-	ada.call("/look-up", token).wantRefused(http.StatusInternalServerError, "StateError")
-	ada.call("/panic", token).want(http.StatusTeapot)
-	ada.call("/stale", token).wantStale()
-	ada.call("/row", token).wantBody("tea")
+	row := a.browser().Get("/row")
+	wantRefused(t, call(row, "/look-up"), errOther)
+	wantStatus(t, call(row, "/panic"), http.StatusTeapot)
+	wantRefused(t, call(row, "/stale"), pagestate.ErrStale)
+	wantBody(t, call(row, "/row"), "tea")
 }
 
 // TestUndo: a token says nothing of whether its row is there, so a row that comes
@@ -128,12 +129,11 @@ func TestErrorsOfHandlers(t *testing.T) {
 func TestUndo(t *testing.T) {
 	d := newDatabase(t)
 	todo := d.newTodo(d.newList("home"), "tea")
-	ada := newTodoApp(t, d, todo).browser()
-	token := ada.open("/row")
+	row := newTodoApp(t, d, todo).browser().Get("/row")
 	d.delete(todo)
-	ada.call("/row", token).wantStale()
+	wantRefused(t, call(row, "/row"), pagestate.ErrStale)
 	d.exec(`INSERT INTO todo VALUES (?, ?, ?)`, todo.ID, todo.List, todo.Title)
-	ada.call("/row", token).wantBody("tea")
+	wantBody(t, call(row, "/row"), "tea")
 }
 
 // TestKeyThatIsGivenAgain: SQLite does so without AUTOINCREMENT, and then an old
@@ -150,16 +150,15 @@ func TestKeyThatIsGivenAgain(t *testing.T) {
 			d.exec(`CREATE TABLE todo (` + test.column + `, list INTEGER NOT NULL, title TEXT NOT NULL)`)
 			list := d.newList("home")
 			todo := d.newTodo(list, "tea")
-			ada := newTodoApp(t, d, todo).browser()
-			token := ada.open("/row")
+			row := newTodoApp(t, d, todo).browser().Get("/row")
 			d.delete(todo)
 			d.newTodo(list, "the next one")
-			res := ada.call("/row", token)
+			res := call(row, "/row")
 			if test.want == "" {
-				res.wantStale()
+				wantRefused(t, res, pagestate.ErrStale)
 				return
 			}
-			res.wantBody(test.want)
+			wantBody(t, res, test.want)
 		})
 	}
 }

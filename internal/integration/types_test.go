@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/pagestatetest"
 	"github.com/shopspring/decimal"
 )
 
@@ -62,11 +63,10 @@ func TestUUIDWorksAsItIs(t *testing.T) {
 		want(t, "in an interface", d.Any, any(documents[id]))
 		return "", nil
 	})
-	ada := a.browser()
-	token := ada.open("/")
-	ada.call("/", token).want(http.StatusOK)
+	desk := a.browser().Get("/")
+	wantStatus(t, call(desk, "/"), http.StatusOK)
 	delete(documents, id)
-	ada.call("/", token).wantStale()
+	wantRefused(t, call(desk, "/"), pagestate.ErrStale)
 }
 
 // Cart has decimals wherever a type can stand.
@@ -124,9 +124,8 @@ func TestDecimalWithCodec(t *testing.T) {
 	action(a, "/", func(_ *http.Request, c *Cart) (string, error) {
 		return fmt.Sprintln(c.Total, c.Discount, c.Prices, c.ByName, c.Left), nil
 	})
-	ada := a.browser()
-	res := ada.call("/", ada.open("/")).wantBody("12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
-	want(t, "unchanged", res.token(), "")
+	res := wantBody(t, call(a.browser().Get("/"), "/"), "12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
+	want(t, "unchanged", res.Header.Get("Page-State"), "")
 }
 
 func TestEqualDecimalsAsKeys(t *testing.T) {
@@ -137,7 +136,7 @@ func TestEqualDecimalsAsKeys(t *testing.T) {
 	page(a, "/", func(*http.Request) *Cart {
 		return &Cart{Left: map[decimal.Decimal]int{decimal.NewFromInt(3): 7, decimal.NewFromInt(3): 8}}
 	})
-	a.browser().get("/").wantRefused(http.StatusInternalServerError, "StateError")
+	pagestatetest.Refused(t, a.browser().Get("/").Response, errOther)
 	wantText(t, "log", a.log.String(), "Cart.Left[key]", "two keys have the same saved form")
 }
 
@@ -199,7 +198,6 @@ func TestMethodsOfValuesAreNotCalled(t *testing.T) {
 		p.Name += "r"
 		return string(p.Loud + p.Name + p.Names[0] + *p.ByName[name] + p.Row.Key + p.Args.Args() + p.Filled), nil
 	})
-	ada := a.browser()
-	res := ada.call("/", ada.open("/")).wantBody("namenamernamenamenamenameloaded")
-	want(t, "sealed again", res.token() != "", true)
+	res := wantBody(t, call(a.browser().Get("/"), "/"), "namenamernamenamenamenameloaded")
+	want(t, "sealed again", res.Header.Get("Page-State") != "", true)
 }
