@@ -1,15 +1,17 @@
 package main
 
+// This file holds what a plain HTTP client sees of the board, and the program
+// with its secret and its database. What a browser sees is in board_test.go.
+
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"html"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -48,21 +50,25 @@ type tab struct {
 func (b *browser) open(address string) *tab {
 	b.t.Helper()
 	p := &tab{browser: b}
-	p.load(http.MethodGet, address, nil)
+	p.load(http.MethodGet, address, nil, nil)
 	return p
 }
 
-// press submits the form of the page with the button do, to action.
-func (p *tab) press(action, do string, fields ...string) {
+// submit sends the form with that action, with what it hides and these fields.
+func (p *tab) submit(action string, fields ...string) {
 	p.browser.t.Helper()
-	form := url.Values{"page_state": {p.token()}, "do": {do}}
+	form := url.Values{}
+	hidden := regexp.MustCompile(`<input type="hidden" name="page_state" value="([^"]+)"`)
+	for _, field := range hidden.FindAllStringSubmatch(p.find(`(?s)action="`+regexp.QuoteMeta(action)+`(?:#[^"]*)?"(.*?)</form>`), -1) {
+		form.Add("page_state", field[1])
+	}
 	for i := 0; i < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])
 	}
-	p.load(http.MethodPost, action, form)
+	p.load(http.MethodPost, action, form, nil)
 }
 
-func (p *tab) load(method, address string, form url.Values) {
+func (p *tab) load(method, address string, form url.Values, header http.Header) {
 	t := p.browser.t
 	t.Helper()
 	target, err := url.Parse(address)
@@ -78,6 +84,7 @@ func (p *tab) load(method, address string, form url.Values) {
 	}
 	req.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	maps.Copy(req.Header, header)
 	res, err := p.browser.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -99,15 +106,26 @@ func (p *tab) find(pattern string) string {
 	return html.UnescapeString(found[1])
 }
 
-func (p *tab) token() string {
+// token is that of the component whose root has that id.
+func (p *tab) token(id string) string {
 	p.browser.t.Helper()
-	return p.find(`<input type="hidden" name="page_state" value="([^"]+)">`)
+	return p.find(`id="` + id + `"[^>]* data-page-state="([^"]+)"`)
 }
 
-func (p *tab) wantCount(want string) {
+func (p *tab) cookie(name string) string {
+	for _, c := range p.browser.client.Jar.Cookies(p.url) {
+		if c.Name == name {
+			return c.Name + "=" + c.Value
+		}
+	}
+	p.browser.t.Fatalf("there is no cookie %q", name)
+	return ""
+}
+
+func (p *tab) wantCard(title string, want bool) {
 	p.browser.t.Helper()
-	if got := p.find(`id="count">(-?\d+)<`); got != want {
-		p.browser.t.Errorf("the page counts %s, not %s", got, want)
+	if got := strings.Contains(p.body, "<h3>"+html.EscapeString(title)+"</h3>"); got != want {
+		p.browser.t.Errorf("%s %d: that a card %q is there is %t", p.url, p.status, title, got)
 	}
 }
 
@@ -122,64 +140,87 @@ func (p *tab) wantRefused(status int, code string) {
 	}
 }
 
-func startSite(t *testing.T) string {
-	t.Helper()
-	secret, err := loadSecret(filepath.Join(t.TempDir(), "test.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	site, err := newSite(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(site)
-	t.Cleanup(server.Close)
-	return server.URL
+func TestPlainForms(t *testing.T) {
+	address := startBoard(t, newTestSite(t, false))
+	one, two := newBrowser(t).open(address), newBrowser(t).open(address)
+	one.submit("/lists/done", "do", "on", "new-done", "half a thought")
+	one.wantCard("Pick a Saturday everybody can make", true)
+	one.submit("/", "do", "filter", "find", "POSTER")
+	one.wantCard("Draw the poster", true)
+	one.wantCard("Borrow four long tables", false)
+	one.submit("/lists/doing/cards/11", "do", "edit")
+	one.submit("/lists/doing/cards/11", "do", "save", "title-11", "Print the poster & <glue> it")
+	one.wantCard("Print the poster & <glue> it", true)
+	one.submit("/lists/done", "do", "add", "new-done", "Buy glue for the poster")
+	one.wantCard("Buy glue for the poster", true)
+
+	two.submit("/lists/doing/cards/11", "do", "delete")
+	two.wantCard("Draw the poster", false)
+	one.submit("/lists/doing/cards/11", "do", "edit")
+	one.wantRefused(http.StatusGone, "StaleComponentState")
 }
 
-func TestCount(t *testing.T) {
-	page := newBrowser(t).open(startSite(t))
-	page.wantCount("0")
-	page.press("/", "up")
-	page.press("/", "up", "step", "5", "name", "Birds & <bees>")
-	page.wantCount("6")
-	page.press("/", "down", "step", "5000", "name", strings.Repeat("x", 31))
-	page.wantCount("1")
-	if got := page.find(`<h2 id="name-shown">([^<]*)</h2>`); got != "Birds & <bees>" {
-		t.Errorf("the name is %q", got)
+// TestParts wants a script to get the part that acted, and no more.
+func TestParts(t *testing.T) {
+	visitor, address := newBrowser(t), startBoard(t, newTestSite(t, false))
+	for _, test := range []struct {
+		path, do, root string
+		ids            []string // whose tokens go along, the one that acts first
+	}{
+		{"/", "plan", `<main id="board"`, []string{"board", "list-todo", "list-doing", "list-done"}},
+		{"/lists/done", "on", `<section id="list-done"`, []string{"list-done", "card-5"}},
+		{"/lists/doing/cards/11", "edit", `<article id="card-11"`, []string{"card-11"}},
+	} {
+		page := visitor.open(address)
+		var tokens []string
+		for _, id := range test.ids {
+			tokens = append(tokens, page.token(id))
+		}
+		page.load(http.MethodPost, test.path, url.Values{"do": {test.do}}, http.Header{"Page-State": tokens, "Hx-Request": {"true"}})
+		if page.status != http.StatusOK || !strings.HasPrefix(strings.TrimSpace(page.body), test.root) || strings.Contains(page.body, "page_state") {
+			t.Errorf("%s: %d, %s", test.path, page.status, page.body)
+		}
+		if got := page.header.Get("Page-State"); got != page.token(test.ids[0]) || got == tokens[0] {
+			t.Errorf("%s: the header and the page do not carry the next token", test.path)
+		}
 	}
-	if got, want := page.find(`(\d+) bytes`), fmt.Sprint(len(page.token())); got != want {
-		t.Errorf("the page says that its token has %s bytes, not %s", got, want)
-	}
-}
-
-func TestTabsDoNotCollide(t *testing.T) {
-	address := startSite(t)
-	visitor := newBrowser(t)
-	one, two := visitor.open(address), visitor.open(address)
-	one.press("/", "up")
-	two.press("/", "down", "step", "10")
-	one.press("/", "up")
-	one.wantCount("2")
-	two.wantCount("-10")
 }
 
 func TestRefused(t *testing.T) {
-	address := startSite(t)
-	mine := newBrowser(t).open(address)
-	theirs := newBrowser(t).open(address)
-	theirs.press("/", "up", "page_state", mine.token())
+	address := startBoard(t, newTestSite(t, false))
+	mine, theirs := newBrowser(t).open(address), newBrowser(t).open(address)
+	stolen := url.Values{"page_state": {mine.token("board")}, "do": {"plan"}}
+	theirs.load(http.MethodPost, "/", stolen, nil)
 	theirs.wantRefused(http.StatusBadRequest, "InvalidState")
 
-	token := mine.token()
-	mine.press("/", "send", "page_state", token+"x")
-	mine.wantRefused(http.StatusBadRequest, "InvalidState")
-	mine.load(http.MethodPost, "/", url.Values{"page_state": {token}, "do": {"send"}})
-	mine.wantCount("0")
+	// Logging in ends the tokens made before, as the same user too.
+	for range 2 {
+		before := url.Values{"page_state": {mine.token("board")}, "do": {"plan"}}
+		mine.load(http.MethodPost, "/login", url.Values{"user": {"Ada"}}, nil)
+		mine.find(`(You are Ada)`)
+		mine.load(http.MethodPost, "/", before, nil)
+		mine.wantRefused(http.StatusBadRequest, "InvalidState")
+		mine.load(http.MethodGet, "/", nil, nil)
+	}
+
+	// A user alone, in the same session, makes a difference as well.
+	theirs.load(http.MethodGet, "/", nil, nil)
+	theirs.load(http.MethodPost, "/", url.Values{"page_state": {theirs.token("board")}, "do": {"plan"}},
+		http.Header{"Cookie": {mine.cookie("login")}})
+	theirs.wantRefused(http.StatusBadRequest, "InvalidState")
+}
+
+// TestForeignLogin wants a login cookie that this site did not sign to be none.
+func TestForeignLogin(t *testing.T) {
+	page := newBrowser(t).open(startBoard(t, newTestSite(t, false)))
+	page.load(http.MethodGet, "/", nil, http.Header{"Cookie": {"login=forged"}})
+	page.find(`(You are a guest)`)
+	page.load(http.MethodPost, "/login", url.Values{"user": {"Mallory"}}, nil)
+	page.find(`(You are a guest)`)
 }
 
 func TestScriptsGetJSON(t *testing.T) {
-	res, err := http.PostForm(startSite(t), url.Values{"page_state": {"made up"}})
+	res, err := http.PostForm(startBoard(t, newTestSite(t, false)), url.Values{"page_state": {"made up"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,57 +231,85 @@ func TestScriptsGetJSON(t *testing.T) {
 }
 
 func TestOtherSites(t *testing.T) {
-	address := startSite(t)
-	req, err := http.NewRequest(http.MethodPost, address+"/note/new", strings.NewReader("text=spam"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Sec-Fetch-Site", "cross-site")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	if res.StatusCode != http.StatusForbidden {
-		t.Errorf("got %s", res.Status)
+	page := newBrowser(t).open(startBoard(t, newTestSite(t, false)))
+	page.load(http.MethodPost, "/login", url.Values{"user": {"Ada"}}, http.Header{"Sec-Fetch-Site": {"cross-site"}})
+	if page.status != http.StatusForbidden {
+		t.Errorf("got %d", page.status)
 	}
 }
 
-func TestDeletedNote(t *testing.T) {
-	address := startSite(t)
-	visitor := newBrowser(t)
-	one, two := visitor.open(address+"/note"), visitor.open(address+"/note")
-	one.press("/note", "larger")
-	one.find(`(size-3)">Water the plants`)
-	two.press("/note", "delete")
-	one.press("/note", "larger")
-	one.wantRefused(http.StatusGone, "StaleComponentState")
-
-	two.load(http.MethodPost, "/note/new", url.Values{"text": {"<i>Hello</i>"}})
-	if got := two.find(`size-2">([^<]*)</blockquote>`); got != "<i>Hello</i>" {
-		t.Errorf("the note says %q", got)
+// TestPeek wants tokens to be opened only where that was asked for.
+func TestPeek(t *testing.T) {
+	for _, peek := range []bool{false, true} {
+		page := newBrowser(t).open(startBoard(t, newTestSite(t, peek)))
+		if got := strings.Contains(page.body, "<pre>"); got != peek {
+			t.Errorf("with peek %t the page shows what it holds: %t", peek, got)
+		}
+		page.load(http.MethodPost, "/peek", url.Values{"token": {page.token("card-11"), "made up"}}, nil)
+		if got := strings.Contains(page.body, "task 11") && strings.Contains(page.body, "InvalidState"); got != peek {
+			t.Errorf("with peek %t: %d %s", peek, page.status, page.body)
+		}
 	}
 }
 
 func TestHeaders(t *testing.T) {
-	visitor, address := newBrowser(t), startSite(t)
+	visitor, address := newBrowser(t), startBoard(t, newTestSite(t, false))
 	refused := visitor.open(address)
-	refused.press("/", "up", "page_state", "made up")
-	for _, page := range []*tab{visitor.open(address), visitor.open(address + "/note"), refused} {
-		if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'self'; ") {
+	refused.load(http.MethodPost, "/", url.Values{"page_state": {"made up"}}, nil)
+	posted := visitor.open(address)
+	posted.submit("/lists/done", "do", "on")
+	for _, page := range []*tab{visitor.open(address), posted, refused} {
+		policy := page.header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy: %s", page.url, policy)
 		}
 		if got := page.header.Get("Cache-Control"); got != "private, no-cache" {
 			t.Errorf("%s: Cache-Control: %s", page.url, got)
 		}
-		if strings.Contains(page.body, "<script") || strings.Contains(page.body, "style=") {
-			t.Errorf("%s: holds what the policy forbids", page.url)
+	}
+	for _, test := range []struct{ path, kind, holds string }{
+		{"/pagestate.js", "text/javascript", "data-page-state"},
+		{"/static/board.js", "text/javascript", "toast"},
+		{"/static/style.css", "text/css", "prefers-color-scheme"},
+		{"/static/htmx-2.0.11/htmx.min.js", "text/javascript", "htmx"},
+		{"/static/htmx-4.0.1/htmx.min.js", "text/javascript", "htmx"},
+		{"/static/htmx-4.0.1/LICENSE", "text/plain", "Zero-Clause BSD"},
+	} {
+		file := visitor.open(address + test.path)
+		if kind := file.header.Get("Content-Type"); file.status != http.StatusOK || !strings.HasPrefix(kind, test.kind) || !strings.Contains(file.body, test.holds) {
+			t.Errorf("%s is %d, %s", test.path, file.status, kind)
 		}
 	}
-	style := visitor.open(address + "/static/style.css")
-	if got := style.header.Get("Content-Type"); style.status != http.StatusOK || !strings.HasPrefix(got, "text/css") {
-		t.Errorf("the style is %d, %s", style.status, got)
+}
+
+func TestStore(t *testing.T) {
+	s, err := openStore(filepath.Join(t.TempDir(), "a #1?%41 b.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	first, err := s.add(t.Context(), Task{List: "todo", Title: "newest"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.remove(t.Context(), first); !found || err != nil {
+		t.Errorf("removing: %t, %v", found, err)
+	}
+	second, err := s.add(t.Context(), Task{List: "todo", Title: "newer"})
+	if err != nil || second == first {
+		t.Errorf("the key %d was given again (%v)", second, err)
+	}
+	for name, change := range map[string]func() (bool, error){
+		"rename": func() (bool, error) { return s.rename(t.Context(), first, "x") },
+		"move":   func() (bool, error) { return s.move(t.Context(), first, "done") },
+		"remove": func() (bool, error) { return s.remove(t.Context(), first) },
+	} {
+		if found, err := change(); found || err != nil {
+			t.Errorf("%s finds what is gone: %t, %v", name, found, err)
+		}
+	}
+	if tasks, err := s.fetch(t.Context(), []int64{second, first}); err != nil || len(tasks) != 1 || tasks[0].Title != "newer" {
+		t.Errorf("fetched %v, %v", tasks, err)
 	}
 }
 
@@ -283,72 +352,40 @@ func TestSecretOfOthers(t *testing.T) {
 	}
 }
 
-// TestProgram runs the program that people run: it counts, stops at Ctrl-C, and
-// goes on counting when it is started again.
+// TestProgram runs the program that people run: it serves, stops at Ctrl-C, and
+// serves the same pages and tasks when it is started again.
 func TestProgram(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no signal stands for Ctrl-C")
-	}
-	dir := t.TempDir()
-	program := filepath.Join(dir, "example")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	key := filepath.Join(dir, "test.key")
-
-	first := startProgram(t, program, key)
+	program := buildProgram(t)
+	first := program.start(t, "localhost:0")
 	page := newBrowser(t).open(first.address)
-	page.press("/", "up")
+	page.submit("/lists/todo", "do", "add", "new-todo", "Bunting")
+	page.submit("/lists/done", "do", "on")
 	first.stop()
 
-	second := startProgram(t, program, key)
-	page.load(http.MethodPost, second.address, url.Values{"page_state": {page.token()}, "do": {"up"}})
-	page.wantCount("2")
+	second := program.start(t, strings.TrimPrefix(first.address, "http://"))
+	page.submit("/lists/doing", "do", "turn")
+	page.wantCard("Bunting", true)
+	page.wantCard("Pick a Saturday everybody can make", true) // on the second page still
 	second.stop()
 
-	if err := os.Chmod(key, 0o644); err != nil {
+	temp := t.TempDir()
+	third := exec.Command(program.file, "-addr", "localhost:0", "-key", program.key)
+	third.Env = append(os.Environ(), "TMPDIR="+temp)
+	process := startProcess(t, third)
+	newBrowser(t).open(process.address).wantCard("Bunting", false)
+	process.stop()
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("the temporary database is left: %v, %v", left, err)
+	}
+
+	if err := os.Chmod(program.key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-addr", "localhost:0", "-key", key)
+	cmd := exec.Command(program.file, "-addr", "localhost:0", "-key", program.key)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Run()
 	if cmd.ProcessState.ExitCode() != 1 || stdout.Len() > 0 || !strings.Contains(stderr.String(), "chmod 600") {
 		t.Errorf("with a key for all to read: %s, %q, %q", cmd.ProcessState, &stdout, &stderr)
-	}
-}
-
-type process struct {
-	t       *testing.T
-	cmd     *exec.Cmd
-	address string
-}
-
-func startProgram(t *testing.T, program, key string) *process {
-	t.Helper()
-	cmd := exec.Command(program, "-addr", "localhost:0", "-key", key)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = t.Output()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	var address string
-	if _, err := fmt.Fscanf(stdout, "Open %s", &address); err != nil {
-		t.Fatal(err)
-	}
-	return &process{t, cmd, address}
-}
-
-func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Errorf("at Ctrl-C: %v", err)
 	}
 }

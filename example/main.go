@@ -1,9 +1,14 @@
-// Command example serves a page whose counter lives in the page. Run it from
-// the repository root with
+// Command example serves a board that several people share, and whose state is
+// in the page. Run it from the repository root with
 //
 //	go run ./example
 //
-// and open the address that it prints.
+// and open the address that it prints, in two browsers. The tasks are in a
+// database that goes with the program, unless -db names a file to keep. With
+// -peek the page shows what its tokens hold, which is for a demo only.
+//
+// This file holds the program: its flags, its secret, and its end. What it
+// serves is put together in site.go.
 package main
 
 import (
@@ -14,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -27,19 +33,34 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	key := flag.String("key", "pagestate.key", "`file` with the secret; made if there is none")
+	db := flag.String("db", "", "`file` with the tasks; made if there is none, and without it gone at the end")
+	peek := flag.Bool("peek", false, "show what the tokens hold, for a demo only")
 	flag.Parse()
-	if err := run(*addr, *key); err != nil {
+	if err := run(*addr, *key, *db, *peek); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)
 	}
 }
 
-func run(addr, keyFile string) error {
+func run(addr, keyFile, dbFile string, peek bool) (err error) {
 	secret, err := loadSecret(keyFile)
 	if err != nil {
 		return err
 	}
-	handler, err := newSite(secret)
+	if dbFile == "" {
+		dir, err := os.MkdirTemp("", "pagestate-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		dbFile = filepath.Join(dir, "board.db")
+	}
+	tasks, err := openStore(dbFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tasks.db.Close()) }() // before its folder is removed
+	handler, err := newSite(secret, tasks, peek, slog.Default())
 	if err != nil {
 		return err
 	}

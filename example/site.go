@@ -1,13 +1,19 @@
 package main
 
+// This file puts the site together: what is registered, which routes there are,
+// and what goes around all of them.
+
 import (
 	"bytes"
 	"embed"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"strings"
 
+	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/client"
 )
 
 //go:embed pages
@@ -18,49 +24,75 @@ var staticFiles embed.FS
 
 // site is what the handlers share. Nothing in it belongs to a visitor.
 type site struct {
-	pages *template.Template
-	board *board
+	pages  *template.Template
+	store  *store
+	logins sessions.Store
+	state  *pagestate.Middleware
+	tasks  func(Ask) pagestate.Query[Ask, *Task]
+	peek   bool
 }
 
-func newSite(secret []byte) (http.Handler, error) {
-	pages, err := template.ParseFS(pageFiles, "pages/*.html")
+func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.Handler, error) {
+	functions := template.FuncMap{"integrity": client.Integrity, "titleOf": titleOf, "total": total}
+	pages, err := template.New("").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, err
 	}
-	s := &site{pages, newBoard()}
+	logins, err := newLogins(secret)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{pages: pages, store: tasks, logins: logins, peek: peek}
 
 	registry := pagestate.NewRegistry()
-	pagestate.Register[Counter](registry, "counter")
-	pagestate.Register[Note](registry, "note", pagestate.LoadWith(s.board.load))
+	pagestate.Register[Board](registry, "board")
+	pagestate.Register[List](registry, "list")
+	pagestate.Register[Card](registry, "card")
+	pagestate.Register[Wizard](registry, "wizard")
+	s.tasks = pagestate.RegisterQuery(registry, "tasks", tasks.find)
+	pagestate.RegisterModel(registry, "task", pagestate.Model[int64, Task]{
+		Key:   func(t *Task) int64 { return t.ID },
+		Fetch: tasks.fetch,
+	})
 
-	state, err := pagestate.New(registry, pagestate.Options{
+	s.state, err = pagestate.New(registry, pagestate.Options{
 		Secrets:      [][]byte{secret},
 		Session:      pagestate.Cookie(http.Cookie{Name: "pagestate"}), // behind HTTPS set Secure as well
+		User:         func(r *http.Request) string { return userOf(r.Context()) },
 		ErrorHandler: s.refuse,
+		Logger:       logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-
-	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.page(s.newCounter))
-	mux.Handle("POST /{$}", pagestate.Handle(s.count))
-	mux.Handle("GET /note", s.page(s.showNote))
-	mux.Handle("POST /note", pagestate.Handle(s.changeNote))
-	mux.Handle("POST /note/new", s.page(s.writeNote))
-	mux.Handle("GET /static/", http.FileServerFS(staticFiles))
-
 	// The middleware refuses what another site sends along with a token. This
-	// refuses the rest too: writing a note needs no token.
+	// refuses the rest too: logging in needs no token.
 	sameOrigin := http.NewCrossOriginProtection()
-	return secured(sameOrigin.Handler(http.MaxBytesHandler(state.Handler(mux), 1<<20))), nil
+	return secured(sameOrigin.Handler(http.MaxBytesHandler(s.identify(s.state.Handler(s.routes())), 1<<20))), nil
 }
 
-// secured lets no script run and no form be sent elsewhere.
+func (s *site) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", s.page(s.newBoard))
+	mux.Handle("POST /{$}", pagestate.Handle(s.changeBoard))
+	mux.Handle("POST /lists/{list}", either(pagestate.Handle(s.listAlone), pagestate.Handle(s.listOfBoard)))
+	mux.Handle("POST /lists/{list}/cards/{card}", either(pagestate.Handle(s.cardAlone), pagestate.Handle(s.cardOfBoard)))
+	mux.Handle("POST /wizard", either(pagestate.Handle(s.wizardAlone), pagestate.Handle(s.wizardOfBoard)))
+	mux.Handle("POST /login", s.page(s.login))
+	mux.Handle("POST /engine", s.page(s.setEngine))
+	if s.peek {
+		mux.Handle("POST /peek", s.page(s.peekInto))
+	}
+	mux.Handle("GET /pagestate.js", client.Handler())
+	mux.Handle("GET /static/", http.FileServerFS(staticFiles))
+	return mux
+}
+
+// secured allows this site's own scripts and styles, and nothing inline.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; "+
-			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "+
+			"img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
@@ -76,8 +108,26 @@ func (s *site) page(h func(http.ResponseWriter, *http.Request) error) http.Handl
 	})
 }
 
-// show renders the whole page before it writes any of it, so that a template
-// that fails does not leave half a page behind.
+// either serves a script, which sends the token of the part it is in, and a
+// plain form, which sends those of the whole page.
+func either(script, form http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if byScript(r) {
+			script.ServeHTTP(w, r)
+		} else {
+			form.ServeHTTP(w, r)
+		}
+	})
+}
+
+// byScript tells a request that a script sent. A browser that leaves the page
+// asks for HTML by name; htmx may do so too, and says who it is.
+func byScript(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" || !strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// show renders everything before it writes any of it, so that a template that
+// fails does not leave half a page behind.
 func (s *site) show(w http.ResponseWriter, status int, name string, data any) error {
 	var page bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&page, name, data); err != nil {
@@ -95,7 +145,7 @@ func (s *site) show(w http.ResponseWriter, status int, name string, data any) er
 // refuse answers errors in the looks of this site. The page that pagestate has
 // for them brings its own style, which the Content-Security-Policy forbids.
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+	if byScript(r) {
 		pagestate.WriteError(w, r, err)
 		return
 	}

@@ -1,0 +1,121 @@
+package main
+
+// This file holds the cards: a component for each task that is on the page.
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/pagestate/pagestate"
+)
+
+// Card shows a task, or a field to rename it.
+type Card struct {
+	pagestate.Component
+	Task    *Task // saved as its key; if the row is gone, the card is stale
+	Editing bool
+	Draft   string // of another title
+
+	// These are for the template alone, and no part of the token.
+	New     bool          `state:"-"`
+	Problem string        `state:"-"`
+	Fields  template.HTML `state:"-"`
+}
+
+func (t *Task) key() string { return strconv.FormatInt(t.ID, 10) }
+
+// When, Next and Previous are for the template.
+func (t *Task) When() string {
+	switch age := time.Since(t.Created); {
+	case age < time.Minute:
+		return "just now"
+	case age < time.Hour:
+		return fmt.Sprintf("%d min ago", age/time.Minute)
+	case age < 24*time.Hour:
+		return fmt.Sprintf("%d h ago", age/time.Hour)
+	case age < 48*time.Hour:
+		return "yesterday"
+	default:
+		return fmt.Sprintf("%d days ago", age/(24*time.Hour))
+	}
+}
+
+func (t *Task) Next() string     { return neighbour(t.List, +1) }
+func (t *Task) Previous() string { return neighbour(t.List, -1) }
+
+func neighbour(list string, by int) string {
+	for i, name := range listNames {
+		if name == list && i+by >= 0 && i+by < len(listNames) {
+			return listNames[i+by]
+		}
+	}
+	return ""
+}
+
+// keep takes over a title that is being typed.
+func (c *Card) keep(r *http.Request) {
+	if c.Editing {
+		keep(r, "title-"+c.Task.key(), &c.Draft)
+	}
+}
+
+// cardAlone serves a script: the card acts, and is the answer. There is none if
+// it was deleted.
+func (s *site) cardAlone(w http.ResponseWriter, r *http.Request, c *Card) error {
+	deleted, err := s.changeCard(r, c)
+	if err != nil || deleted {
+		return err
+	}
+	return s.show(w, http.StatusOK, "card", c)
+}
+
+// cardOfBoard serves a plain form: the board acts, and the page is the answer.
+func (s *site) cardOfBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
+	l, err := pagestate.Child[List](r.Context(), b, r.PathValue("list"), nil)
+	if err != nil {
+		return err
+	}
+	c, err := pagestate.Child[Card](r.Context(), l, r.PathValue("card"), nil)
+	if err != nil {
+		return err
+	}
+	if _, err := s.changeCard(r, c); err != nil {
+		return err
+	}
+	return s.showBoard(w, r, b)
+}
+
+func (s *site) changeCard(r *http.Request, c *Card) (deleted bool, err error) {
+	c.keep(r)
+	switch r.PostFormValue("do") {
+	case "edit":
+		c.Editing, c.Draft = true, c.Task.Title
+	case "cancel":
+		c.Editing, c.Draft = false, ""
+	case "save":
+		return false, s.rename(r, c)
+	case "delete":
+		return s.store.remove(r.Context(), c.Task.ID)
+	}
+	return false, nil
+}
+
+func (s *site) rename(r *http.Request, c *Card) error {
+	if c.Draft == "" {
+		c.Problem = "A card needs a title."
+		return nil
+	}
+	found, err := s.store.rename(r.Context(), c.Task.ID, c.Draft)
+	if err != nil {
+		return err
+	}
+	if !found { // deleted since this request began
+		return pagestate.ErrStale
+	}
+	c.Task.Title = c.Draft
+	c.Editing, c.Draft = false, ""
+	return nil
+}

@@ -1,0 +1,331 @@
+// Package chromium drives a real Chromium for the tests of this module: a
+// browser, the profiles of several people in it, and their tabs. What a page is
+// to do stands in the tests; here is only how to click it.
+package chromium
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long anything may take that a test waits for. It is far more
+// than it takes, so that a busy machine fails no test.
+const patience = 20 * time.Second
+
+// Browser is a running Chromium.
+type Browser struct {
+	ctx context.Context
+}
+
+// Start starts a browser that lives as long as the test. Where there is none,
+// the test is skipped, or fails if the variable CI is set.
+func Start(t testing.TB) *Browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatal("there is no Chromium; install Debian's package chromium")
+	case err != nil:
+		t.Skip("there is no Chromium to test with; install Debian's package chromium")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox, // it would not start as root
+		chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-quic", true),
+	)...)
+	t.Cleanup(cancel)
+	ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() { chromedp.Cancel(ctx) })
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &Browser{ctx}
+}
+
+// Profile is what one person's browser is: cookies and storage of its own.
+type Profile struct {
+	b     *Browser
+	first *Tab
+	t     testing.TB
+}
+
+// Profile makes a profile that lives as long as the test.
+func (b *Browser) Profile(t testing.TB) *Profile { return &Profile{b: b, t: t} }
+
+// Tab is one page of a profile.
+type Tab struct {
+	ctx context.Context
+	t   testing.TB
+
+	mu       sync.Mutex
+	console  []string
+	expected []string
+}
+
+// Tab opens an empty tab. At the end of the test its console must hold no
+// warning and no error but those that were expected.
+func (p *Profile) Tab() *Tab {
+	p.t.Helper()
+	parent, option := p.b.ctx, chromedp.WithNewBrowserContext()
+	if p.first != nil {
+		id := chromedp.FromContext(p.first.ctx).BrowserContextID
+		option = chromedp.WithExistingBrowserContext(id)
+	}
+	ctx, cancel := chromedp.NewContext(parent, option)
+	tab := &Tab{ctx: ctx, t: p.t}
+	messages := chromedp.Console(ctx)
+	if err := chromedp.Do(ctx); err != nil {
+		cancel()
+		p.t.Fatal(err)
+	}
+	if p.first == nil {
+		p.first = tab
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			tab.note(m)
+		}
+	}()
+	p.t.Cleanup(func() {
+		tab.checkConsole()
+		cancel()
+		<-read
+	})
+	return tab
+}
+
+// Open is a new tab that shows an address.
+func (p *Profile) Open(address string) *Tab {
+	p.t.Helper()
+	tab := p.Tab()
+	tab.Go(address)
+	return tab
+}
+
+func (t *Tab) note(m chromedp.ConsoleMessage) {
+	if kind := string(m.Type); kind != "error" && kind != "warning" && kind != "assert" && !m.IsException() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.console = append(t.console, fmt.Sprintf("%s %s", m.Text, m.URL))
+}
+
+// Expect names a part of the messages that the console may hold, such as
+// "status of 410".
+func (t *Tab) Expect(parts ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expected = append(t.expected, parts...)
+}
+
+func (t *Tab) checkConsole() {
+	// What the page wrote last is on its way: ask the page something, whose
+	// answer comes after it.
+	t.run(chromedp.Evaluate[chromedp.Void]("0"))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, line := range t.console {
+		if !slices.ContainsFunc(t.expected, func(part string) bool { return strings.Contains(line, part) }) {
+			t.t.Errorf("on the console: %s", line)
+		}
+	}
+}
+
+func (t *Tab) run(steps ...chromedp.Action[chromedp.Void]) error {
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	return chromedp.Do(ctx, steps...)
+}
+
+func (t *Tab) must(what string, steps ...chromedp.Action[chromedp.Void]) {
+	t.t.Helper()
+	if err := t.run(steps...); err != nil {
+		t.t.Fatalf("%s: %v\n%s", what, err, t.HTML())
+	}
+}
+
+// Go shows an address.
+func (t *Tab) Go(address string) {
+	t.t.Helper()
+	t.must("opening "+address, chromedp.Navigate(address))
+}
+
+// Back shows the page before this one in the tab's history.
+func (t *Tab) Back() { t.t.Helper(); t.travel("back", -1) }
+
+// Forward shows the page after this one.
+func (t *Tab) Forward() { t.t.Helper(); t.travel("forward", 1) }
+
+// Reload loads the page again.
+func (t *Tab) Reload() {
+	t.t.Helper()
+	t.must("reloading", chromedp.Reload())
+}
+
+// travel leaves the page for one that may come from a cache or from the server.
+func (t *Tab) travel(what string, by int64) {
+	t.t.Helper()
+	shown := make(chan struct{}, 1)
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	err := chromedp.Listen(ctx, func(event any) {
+		if e, ok := event.(*page.EventFrameNavigated); ok && e.Frame.ParentID == "" {
+			select {
+			case shown <- struct{}{}:
+			default:
+			}
+		}
+	})
+	if err != nil {
+		t.t.Fatal(err)
+	}
+	history, err := chromedp.Run(ctx, chromedp.NavigationEntries())
+	if err != nil {
+		t.t.Fatal(err)
+	}
+	entry := history.Entries[history.CurrentIndex+by].ID
+	if _, err := chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry}); err != nil {
+		t.t.Fatal(err)
+	}
+	select {
+	case <-shown:
+	case <-ctx.Done():
+		t.t.Fatalf("going %s led nowhere", what)
+	}
+	t.Wait("document.readyState === 'complete'")
+}
+
+// Click presses the mouse in the middle of an element, as a person does.
+func (t *Tab) Click(selector string) {
+	t.t.Helper()
+	t.must("clicking "+selector, chromedp.Click(selector, chromedp.NodeVisible))
+}
+
+// Type replaces the text of a field, key by key.
+func (t *Tab) Type(selector, text string) {
+	t.t.Helper()
+	// Clear would empty the attribute, which a field that was typed into ignores.
+	t.must("typing into "+selector, chromedp.Focus(selector),
+		chromedp.Evaluate[chromedp.Void]("document.activeElement.select()"), chromedp.SendKeys(selector, text))
+}
+
+// Press presses keys where the focus is.
+func (t *Tab) Press(keys string) {
+	t.t.Helper()
+	t.must("pressing "+keys, chromedp.KeyEvent(keys))
+}
+
+// Do runs a script and waits for it, if it gives a promise.
+func (t *Tab) Do(script string) {
+	t.t.Helper()
+	t.must(script, chromedp.Evaluate[chromedp.Void](script, chromedp.EvalAwaitPromise))
+}
+
+// Text is what an expression of JavaScript gives, as text; null gives "".
+func (t *Tab) Text(script string) string {
+	t.t.Helper()
+	text, err := t.text(script)
+	if err != nil {
+		t.t.Fatalf("%s: %v\n%s", script, err, t.HTML())
+	}
+	return text
+}
+
+func (t *Tab) text(script string) (string, error) {
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[string]("(async () => String(await ("+script+") ?? ''))()", chromedp.EvalAwaitPromise))
+}
+
+// Want fails the test unless the expression gives that text, now.
+func (t *Tab) Want(script, want string) {
+	t.t.Helper()
+	if got := t.Text(script); got != want {
+		t.t.Errorf("%s is %q, not %q", script, got, want)
+	}
+}
+
+// Wait waits until an expression is true, also past the loading of a new page.
+func (t *Tab) Wait(script string) {
+	t.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		got, err := t.text("!!(" + script + ")")
+		if err == nil && got == "true" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.t.Fatalf("in vain waited for: %s (%v)\n%s", script, err, t.HTML())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// HTML is the page as it stands, for messages.
+func (t *Tab) HTML() string {
+	html, err := t.text("document.documentElement.outerHTML")
+	if err != nil {
+		return err.Error()
+	}
+	return html
+}
+
+// NoScript switches the page's scripts off, from the next page on.
+func (t *Tab) NoScript() {
+	t.t.Helper()
+	t.must("switching scripts off", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return chromedp.Void{}, err
+	})
+}
+
+// Dark makes the tab prefer dark colours.
+func (t *Tab) Dark() {
+	t.t.Helper()
+	t.must("switching to dark", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return chromedp.Void{}, err
+	})
+}
+
+// Size makes the tab so large, in pixels of CSS.
+func (t *Tab) Size(width, height int64, options ...chromedp.EmulateViewportOption) {
+	t.t.Helper()
+	t.must("sizing", chromedp.EmulateViewport(width, height, options...))
+}
+
+// Screenshot writes what the tab shows to a PNG file.
+func (t *Tab) Screenshot(file string) {
+	t.t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		t.t.Fatal(err)
+	}
+}

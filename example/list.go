@@ -1,0 +1,172 @@
+package main
+
+// This file holds the lists of the board. Each is a component of its own: it
+// pages, turns and keeps its draft without the others.
+
+import (
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/pagestate/pagestate"
+)
+
+// List is one column of the board.
+type List struct {
+	pagestate.Component
+	Tasks pagestate.Query[Ask, *Task] // saved as its name and arguments; runs when the list is shown
+	Page  int                         // the first is 0
+	Draft string                      // of a new card
+	Seen  time.Time                   // when the list was last shown: what is newer is new
+
+	// Shown are the tasks whose cards are on the page. They are saved as keys
+	// and come back with one fetch, so that the cards need none of their own.
+	// Those that were deleted are just not among them any more.
+	Shown []*Task `state:",optional"`
+
+	// These are for the template alone, and no part of the token.
+	Cards  []*Card       `state:"-"`
+	More   bool          `state:"-"`
+	News   int           `state:"-"` // how many of them are new
+	Notice string        `state:"-"`
+	Fields template.HTML `state:"-"`
+
+	added int64 // by this request, and so no news
+}
+
+const pageSize = 4
+
+func (s *site) newList(name string) *List { return &List{Tasks: s.tasks(Ask{List: name})} }
+
+// Name, Title and the other methods without arguments are for the template.
+func (l *List) Name() string { return l.Tasks.Args().List }
+
+func (l *List) Title() string  { return titleOf(l.Name()) }
+func (l *List) Oldest() bool   { return l.Tasks.Args().Oldest }
+func (l *List) Filtered() bool { return l.Tasks.Args().Filter != Filter{} }
+func (l *List) Number() int    { return l.Page + 1 }
+
+func titleOf(list string) string {
+	return map[string]string{"todo": "To do", "doing": "Doing", "done": "Done"}[list]
+}
+
+// narrow gives the list another filter.
+func (s *site) narrow(l *List, f Filter) {
+	if ask := l.Tasks.Args(); ask.Filter != f {
+		ask.Filter = f
+		l.Tasks, l.Page = s.tasks(ask), 0
+	}
+}
+
+func (l *List) keep(r *http.Request) { keep(r, "new-"+l.Name(), &l.Draft) }
+
+// listAlone serves a script: the list acts, and is the answer.
+func (s *site) listAlone(w http.ResponseWriter, r *http.Request, l *List) error {
+	if err := s.changeList(r, l); err != nil {
+		return err
+	}
+	if err := s.fillList(r, l); err != nil {
+		return err
+	}
+	return s.show(w, http.StatusOK, "list", l)
+}
+
+// listOfBoard serves a plain form: the board acts, and the page is the answer.
+func (s *site) listOfBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
+	l, err := pagestate.Child[List](r.Context(), b, r.PathValue("list"), nil)
+	if err != nil {
+		return err
+	}
+	if err := s.changeList(r, l); err != nil {
+		return err
+	}
+	return s.showBoard(w, r, b)
+}
+
+func (s *site) changeList(r *http.Request, l *List) error {
+	l.keep(r)
+	switch r.PostFormValue("do") {
+	case "add":
+		return s.addTo(r, l)
+	case "back":
+		l.Page--
+	case "on":
+		l.Page++
+	case "turn":
+		ask := l.Tasks.Args()
+		ask.Oldest = !ask.Oldest
+		l.Tasks, l.Page = s.tasks(ask), 0
+	}
+	return nil
+}
+
+func (s *site) addTo(r *http.Request, l *List) error {
+	if l.Draft == "" {
+		l.Notice = "Type what is to be done, then add it."
+		return nil
+	}
+	ask := l.Tasks.Args()
+	task := Task{List: ask.List, Title: l.Draft, Label: ask.Filter.Label, Author: nameOf(r)}
+	id, err := s.store.add(r.Context(), task)
+	if err != nil {
+		return err
+	}
+	l.added = id
+	l.Draft = ""
+	if !ask.Oldest {
+		l.Page = 0
+	}
+	return nil
+}
+
+// fillList runs the query and gives each task its card: the one that the page
+// has, or a new one.
+func (s *site) fillList(r *http.Request, l *List) error {
+	if err := l.run(r); err != nil {
+		return err
+	}
+	l.Cards, l.News = nil, 0
+	for _, task := range l.Shown {
+		card, err := child(r.Context(), l, task.key(), &Card{Task: task}, nil)
+		if err != nil {
+			return err
+		}
+		card.keep(r)
+		card.New = l.isNews(task)
+		if card.New {
+			l.News++
+		}
+		l.Cards = append(l.Cards, card)
+	}
+	l.Seen = time.Now()
+	return nil
+}
+
+func (l *List) isNews(t *Task) bool {
+	return !l.Seen.IsZero() && t.Created.After(l.Seen) && t.ID != l.added
+}
+
+// run reads the rows of the page and one more, which tells whether there is
+// another page, and then stops the query.
+func (l *List) run(r *http.Request) error {
+	l.Page = max(l.Page, 0)
+	l.Shown, l.More = nil, false
+	n := 0
+	for task, err := range l.Tasks.All(r.Context()) {
+		if err != nil {
+			return err
+		}
+		if n++; n > (l.Page+1)*pageSize {
+			l.More = true
+			break
+		}
+		if n > l.Page*pageSize {
+			l.Shown = append(l.Shown, task)
+		}
+	}
+	if l.Shown == nil && l.Page > 0 { // all of this page was deleted
+		l.Page = 0
+		return l.run(r)
+	}
+	return nil
+}
