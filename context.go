@@ -185,6 +185,16 @@ func (x *exchange) field(state any) (template.HTML, error) {
 	return template.HTML(`<input type="hidden" name="` + html.EscapeString(x.m.formField) + `" value="` + token + `" autocomplete="off">`), nil
 }
 
+// Discard says that the handler has failed and that somebody else answers for
+// it: nothing that it changed is sealed. It is for adapters to frameworks whose
+// handlers return errors; [Handle] does it by itself. It does nothing if the
+// request did not pass through the middleware, or if the first byte has left.
+func Discard(ctx context.Context) {
+	if x, err := exchangeOf(ctx); err == nil {
+		x.discard()
+	}
+}
+
 // Component may be embedded in a component, to give html/template, which has no
 // context, what it needs:
 //

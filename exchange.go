@@ -264,6 +264,15 @@ func (x *exchange) giveUp() {
 	x.failed, x.silent = true, true
 }
 
+// discard sees to it that no change is sealed.
+func (x *exchange) discard() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.committed {
+		x.failed, x.touched = true, true
+	}
+}
+
 // instance returns what is known of the state, nil if it is neither attached
 // nor opened for the present owner.
 func (x *exchange) instance(state any) *instance {

@@ -346,3 +346,39 @@ func TestNewGuard(t *testing.T) {
 	defer func() { want(t, "room for none panics", recover() != nil, true) }()
 	pagestate.NewGuard(0)
 }
+
+func TestDiscard(t *testing.T) {
+	pagestate.Discard(t.Context()) // is nothing to it
+	for name, o := range map[string]pagestate.Options{"no guard": {}, "guard": {Guard: pagestate.NewGuard(10)}} {
+		t.Run(name, func(t *testing.T) {
+			a := newCounterApp(t, o)
+			a.mux.HandleFunc("/discard", func(w http.ResponseWriter, r *http.Request) {
+				c, err := pagestate.From[counter](r.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				c.Count = 100
+				if r.FormValue("late") != "" {
+					w.WriteHeader(http.StatusOK)
+				}
+				pagestate.Discard(r.Context())
+				w.WriteHeader(http.StatusUnprocessableEntity)
+			})
+			b := a.browser()
+			token := b.post("/increment", b.get("/").field()).field()
+			res := b.call("POST", "/discard", token)
+			want(t, "status", res.StatusCode, 422)
+			want(t, "has a token", res.token() != "", o.Guard != nil)
+			if o.Guard != nil {
+				token = res.token()
+			}
+			res = b.call("GET", "/show", token)
+			want(t, "as it was", res.Body, "count=1")
+			if o.Guard != nil {
+				token = res.token()
+			}
+			late := b.call("POST", "/discard?late=1", token)
+			want(t, "late", b.call("GET", "/show", late.token()).Body, "count=100")
+		})
+	}
+}

@@ -104,21 +104,37 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
+// CloseNotify commits nothing. It is deprecated, and here because Gin's
+// Context.Stream panics without it. If there is none inside, nothing is told.
+func (w *writer) CloseNotify() <-chan bool {
+	if n, ok := inside[interface{ CloseNotify() <-chan bool }](w); ok {
+		return n.CloseNotify()
+	}
+	return nil
+}
+
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// can tells whether a writer inside is a T, as http.ResponseController finds
-// it. What is not supported, as hijacking HTTP/2, does not commit the response.
+// can tells whether a writer inside is a T. What is not supported, as hijacking
+// HTTP/2, does not commit the response.
 func can[T any](w http.ResponseWriter) bool {
+	_, ok := inside[T](w)
+	return ok
+}
+
+// inside returns the first writer inside that is a T, as http.ResponseController
+// finds it.
+func inside[T any](w http.ResponseWriter) (t T, ok bool) {
 	for {
 		switch outer := w.(type) {
 		case *writer: // has all methods, whatever it wraps
 			w = outer.ResponseWriter
 		case T:
-			return true
+			return outer, true
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = outer.Unwrap()
 		default:
-			return false
+			return t, false
 		}
 	}
 }

@@ -1662,6 +1662,49 @@ func TestWriterUnwraps(t *testing.T) {
 	}
 }
 
+// Gin's Context.Stream asks for this without looking whether it is there. What
+// changes after it is still sealed.
+func TestWriterCloseNotify(t *testing.T) {
+	type closeNotifier interface{ CloseNotify() <-chan bool }
+	for name, serve := range map[string]func(*writerApp, http.Handler){
+		"HTTP 1":          (*writerApp).serve,
+		"HTTP 1, wrapped": func(a *writerApp, h http.Handler) { a.serve(writerWrapped(h)) },
+		"HTTP 2":          (*writerApp).serveHTTP2,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newWriterApp(t, pagestate.Options{})
+			told := make(chan bool, 1)
+			a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
+				gone := w.(closeNotifier).CloseNotify()
+				s.Count = 2
+				w.(http.Flusher).Flush()
+				told <- <-gone
+			}))
+			serve(a, a.mw.Handler(a.mux))
+
+			b := a.browser()
+			ctx, leave := context.WithCancel(t.Context())
+			req := b.request("POST", "/", http.NoBody).WithContext(ctx)
+			req.Header.Set("Page-State", a.seal(&writerState{Count: 1}))
+			res, err := b.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			want(t, "sealed", a.count(answer{res, ""}), 2)
+			leave()
+			want(t, "told", <-told, true)
+		})
+	}
+	t.Run("none inside", func(t *testing.T) {
+		a := newWriterApp(t, pagestate.Options{})
+		a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			want(t, "a channel", w.(closeNotifier).CloseNotify() != nil, false)
+		})
+		a.mw.Handler(a.mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	})
+}
+
 // With full duplex, the answer begins before the request has ended.
 func TestWriterFullDuplex(t *testing.T) {
 	a := newWriterApp(t, pagestate.Options{})

@@ -115,8 +115,8 @@ func (a *app) browser() *pagestatetest.Browser {
 	return b
 }
 
-// call has the script of a page post.
-func call(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
+// callOf has the script of a page post.
+func callOf(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
 
 // wantStatus fails at once, since what follows a wrong answer says nothing.
 func wantStatus(t *testing.T, p pagestatetest.Page, status int) pagestatetest.Page {

@@ -1,0 +1,371 @@
+package echo4state_test
+
+// What is peculiar to Echo v4, over a real server. What is the same in all
+// frameworks is tested in internal/integration.
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/adapter/echo4state"
+)
+
+// Tally is the state of all tests. It cannot be sealed with a channel in it.
+type Tally struct {
+	Count int
+	Gone  bool
+	Any   any
+}
+
+// Load says so if what the tally refers to is gone.
+func (t *Tally) Load(context.Context) error {
+	if t.Gone {
+		return pagestate.ErrStale
+	}
+	return nil
+}
+
+// site is an Echo that a test adds handlers to.
+type site struct {
+	*echo.Echo
+	t   *testing.T
+	mw  *pagestate.Middleware
+	log bytes.Buffer
+}
+
+func newSite(t *testing.T, o pagestate.Options) *site {
+	t.Helper()
+	s := &site{Echo: echo.New(), t: t}
+	s.Logger.SetOutput(io.Discard)
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Tally](registry, "tally")
+	o.Secrets = [][]byte{[]byte(rand.Text() + rand.Text())}
+	o.Session = pagestate.Unbound()
+	o.Logger = slog.New(slog.NewTextHandler(&s.log, nil))
+	mw, err := pagestate.New(registry, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mw = mw
+	return s
+}
+
+// answer is a response that was read, and the count in the token of its header,
+// 0 if there is none.
+type answer struct {
+	*http.Response
+	body  string
+	count int
+}
+
+// call posts a state to a server of its own, and returns when its handlers have.
+func (s *site) call(h http.Handler, state Tally) answer {
+	s.t.Helper()
+	token, err := s.mw.Seal(pagestate.Owner{}, &state)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		running.Add(1)
+		defer running.Done()
+		h.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	defer server.Close()
+	r, err := http.NewRequest("POST", server.URL, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Page-State", token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	running.Wait()
+	got := answer{Response: res, body: string(body)}
+	if token := res.Header.Get("Page-State"); token != "" {
+		sealed, err := s.mw.Open(s.t.Context(), pagestate.Owner{}, token)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		got.count = sealed.(*Tally).Count
+	}
+	return got
+}
+
+func want[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+const (
+	goneBody  = `{"success":false,"error":{"code":"StaleComponentState","message":"What you were working on no longer exists."}}`
+	errorBody = `{"success":false,"error":{"code":"StateError","message":"Something went wrong. Try again later."}}`
+	echosBody = `{"message":"Internal Server Error"}` + "\n"
+)
+
+var errOh = errors.New("oh")
+
+// from is a handler that asks for the state itself.
+func from(h func(echo.Context, *Tally) error) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		s, err := pagestate.From[Tally](c.Request().Context())
+		if err != nil {
+			return err
+		}
+		return h(c, s)
+	}
+}
+
+// sight is what a middleware in front sees when all behind it have returned.
+type sight struct {
+	status    int
+	size      int64
+	committed bool
+	err       error
+	panicked  bool
+	pattern   string
+	given     bool // the request and response are its own again
+}
+
+// seeing is a middleware in front. It looks at no error, as a logger that
+// leaves them to Echo.
+func seeing(seen *sight) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			w, r := c.Response(), c.Request()
+			defer func() {
+				panicked := recover() != nil
+				res := c.Response()
+				*seen = sight{res.Status, res.Size, res.Committed, seen.err, panicked, r.Pattern, c.Response() == w && c.Request() == r}
+			}()
+			seen.err = next(c)
+			return seen.err
+		}
+	}
+}
+
+// How one would write the middleware at first: echo.WrapMiddleware leaves its
+// own response behind, and has sealed before an error is answered.
+func TestNaiveWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		middleware func(*pagestate.Middleware) echo.MiddlewareFunc
+		given      bool
+		sealed     int
+	}{
+		"the adapter":         {echo4state.Middleware, true, 0},
+		"echo.WrapMiddleware": {func(m *pagestate.Middleware) echo.MiddlewareFunc { return echo.WrapMiddleware(m.Handler) }, false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			var seen sight
+			s.Use(seeing(&seen))
+			s.POST("/", from(func(_ echo.Context, s *Tally) error {
+				s.Count = 2
+				return errOh
+			}), c.middleware(s.mw))
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, http.StatusInternalServerError)
+			want(t, "body", got.body, echosBody)
+			want(t, "sealed", got.count, c.sealed)
+			want(t, "given back", seen.given, c.given)
+			want(t, "error in front", seen.err, errOh)
+		})
+	}
+}
+
+// In front, the response is what it was, and knows what was sent.
+func TestGivesBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		h    func(echo.Context, *Tally) error
+		want sight
+	}{
+		"answered": {func(c echo.Context, _ *Tally) error { return c.String(202, "body") },
+			sight{status: 202, size: 4, committed: true}},
+		"refused": {func(echo.Context, *Tally) error { t.Error("it ran"); return nil },
+			sight{status: 410, size: int64(len(goneBody)), committed: true}},
+		"failed": {func(echo.Context, *Tally) error { return errOh },
+			sight{status: 500, size: int64(len(echosBody)), committed: true, err: errOh}},
+		"panic": {func(echo.Context, *Tally) error { panic("oh") },
+			sight{status: 200, panicked: true}},
+		"unsealable": {func(c echo.Context, s *Tally) error { s.Any = make(chan int); return c.String(202, "body") },
+			sight{status: 500, size: int64(len(errorBody)), committed: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			var seen sight
+			s.Use(seeing(&seen))
+			s.POST("/", from(c.h), echo4state.Middleware(s.mw), func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error { // gives nothing back
+					c.SetRequest(c.Request().WithContext(c.Request().Context()))
+					c.SetResponse(echo.NewResponse(c.Response(), c.Echo()))
+					return next(c)
+				}
+			})
+			s.call(s, Tally{Gone: name == "refused"})
+			c.want.given, c.want.pattern = true, "/"
+			want(t, "seen in front", seen, c.want)
+		})
+	}
+}
+
+// What Handle's function returns is answered once: by pagestate what it knows,
+// by Echo the rest. Nothing is sealed in either case.
+func TestHandleErrors(t *testing.T) {
+	notFound := echo.NewHTTPError(http.StatusNotFound, "no such list")
+	both := echo.NewHTTPError(http.StatusNotFound, "no such list").SetInternal(pagestate.ErrStale)
+	for name, c := range map[string]struct {
+		h        func(echo.Context) error
+		status   int
+		body     string
+		count    int
+		returned error
+		logged   int
+	}{
+		"none":         {func(c echo.Context) error { return c.String(202, "body") }, 202, "body", 2, nil, 0},
+		"any":          {func(echo.Context) error { return errOh }, 500, echosBody, 0, errOh, 0},
+		"Echo's":       {func(echo.Context) error { return notFound }, 404, `{"message":"no such list"}` + "\n", 0, notFound, 0},
+		"pagestate's":  {func(echo.Context) error { return pagestate.ErrStale }, 410, goneBody, 0, nil, 1},
+		"both":         {func(echo.Context) error { return both }, 404, `{"message":"no such list"}` + "\n", 0, both, 0},
+		"after a byte": {func(c echo.Context) error { c.String(202, "body"); return errOh }, 202, "body", 2, errOh, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			var seen sight
+			s.Use(seeing(&seen), echo4state.Middleware(s.mw), func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					w := c.Response()
+					err := next(c)
+					want(t, "the same response", c.Response() == w, true)
+					return err
+				}
+			})
+			s.POST("/", echo4state.Handle(func(ctx echo.Context, s *Tally) error {
+				s.Count = 2
+				return c.h(ctx)
+			}))
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, c.status)
+			want(t, "body", got.body, c.body)
+			want(t, "sealed", got.count, c.count)
+			want(t, "error in front", seen.err, c.returned)
+			want(t, "lines in the log", strings.Count(s.log.String(), "\n"), c.logged)
+		})
+	}
+}
+
+// A panic is none of what Handle's function returns: it reaches the recoverer.
+func TestRecover(t *testing.T) {
+	for name, mount := range map[string]func(*site){
+		"outside": func(s *site) { s.Use(middleware.Recover(), echo4state.Middleware(s.mw)) },
+		"inside":  func(s *site) { s.Use(echo4state.Middleware(s.mw), middleware.Recover()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			mount(s)
+			s.HTTPErrorHandler = func(_ error, c echo.Context) {
+				if !c.Response().Committed {
+					c.String(http.StatusTeapot, "recovered")
+				}
+			}
+			s.POST("/", echo4state.Handle(func(_ echo.Context, s *Tally) error {
+				s.Count = 2
+				panic(errOh)
+			}))
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, http.StatusTeapot)
+			want(t, "body", got.body, "recovered")
+			want(t, "sealed", got.count, 0)
+		})
+	}
+}
+
+// A middleware behind may hold the body back, so that pagestate's writer has
+// not seen it when the error is returned.
+func TestHandleErrorAfterHeldBody(t *testing.T) {
+	for name, failure := range map[string]error{"any": errOh, "pagestate's": pagestate.ErrStale} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			s.Use(echo4state.Middleware(s.mw), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}))
+			s.POST("/", echo4state.Handle(func(c echo.Context, _ *Tally) error {
+				c.String(http.StatusOK, "body")
+				return failure
+			}))
+			got := s.call(s, Tally{})
+			want(t, "status", got.StatusCode, http.StatusOK)
+			want(t, "body", got.body, "body")
+		})
+	}
+}
+
+// An error is not answered if the middleware in front already has.
+func TestAnsweredInFront(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := c.String(http.StatusAccepted, "body"); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}, echo4state.Middleware(s.mw))
+	s.POST("/", func(echo.Context) error { return errOh })
+	got := s.call(s, Tally{})
+	want(t, "status", got.StatusCode, http.StatusAccepted)
+	want(t, "body", got.body, "body")
+}
+
+// What runs before a response begins, whoever asked for it, runs once.
+func TestBefore(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	calls := ""
+	before := func(name string) echo.MiddlewareFunc {
+		return func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				c.Response().Before(func() { calls += name })
+				return next(c)
+			}
+		}
+	}
+	s.Use(before("front "), echo4state.Middleware(s.mw), before("behind "))
+	s.POST("/", echo4state.Handle(func(c echo.Context, s *Tally) error {
+		s.Count = 2
+		return c.String(http.StatusOK, "body")
+	}))
+	want(t, "sealed", s.call(s, Tally{Count: 1}).count, 2)
+	want(t, "calls", calls, "behind front ")
+}
+
+func TestHandleWithoutMiddleware(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.POST("/", echo4state.Handle(func(echo.Context, *Tally) error {
+		t.Error("it ran")
+		return nil
+	}))
+	got := s.call(s, Tally{})
+	want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	want(t, "body", got.body, errorBody)
+}

@@ -1,0 +1,94 @@
+// Package echostate mounts pagestate in Echo v5: on the whole site, on a group
+// or on a route. For Echo v4 there is package echo4state.
+//
+//	notes := e.Group("/notes", echostate.Middleware(mw))
+//	notes.POST("/rename", echostate.Handle(func(c *echo.Context, n *Note) error {
+//		n.Title = c.FormValue("title")
+//		return c.Render(http.StatusOK, "note.html", n)
+//	}))
+//
+// The functions of pagestate that take a context want c.Request().Context().
+// Options.User sees c.Request() alone, so an authentication in front of it must
+// put the user into that request's context, and not only c.Set it.
+//
+// All that is here is how Echo's context and pagestate's middleware meet. What
+// a token is, and when a state is sealed, is said in package pagestate.
+package echostate
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/pagestate/pagestate"
+)
+
+// Middleware is [pagestate.Middleware.Handler] for Echo. A request whose token
+// is refused is answered, and the handlers behind it do not run. They see a
+// request and a response that are pagestate's; in front of it both are as they
+// were. It is safe for concurrent use.
+//
+// An error of the handlers behind it is answered by Echo's HTTPErrorHandler
+// here, while it can still be seen to that their changes are not sealed, and is
+// returned for the middleware in front. So an HTTPErrorHandler must leave a response alone that
+// is committed, as Echo's own does.
+//
+// Mounted twice, or inside of m.Handler, it does nothing the second time.
+func Middleware(m *pagestate.Middleware) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) (err error) {
+			response, request := c.Response(), c.Request()
+			defer func() {
+				c.SetResponse(response)
+				c.SetRequest(request)
+			}()
+			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.SetResponse(w)
+				c.SetRequest(r)
+				if err = next(c); err != nil {
+					pagestate.Discard(r.Context())
+					c.Echo().HTTPErrorHandler(c, err)
+				}
+			})).ServeHTTP(response, request)
+			return err
+		}
+	}
+}
+
+// Handle is [pagestate.Handle] for Echo: h works on the state of the component
+// that acts. It needs [Middleware], or m.Handler around the whole Echo.
+//
+// If h returns an error before it wrote anything, its changes are not sealed.
+// Errors that mean something to pagestate are answered by Options.ErrorHandler,
+// and end here. All others, and those that have a status for Echo, are returned
+// for its HTTPErrorHandler, as those of any handler.
+func Handle[T any](h func(*echo.Context, *T) error) echo.HandlerFunc {
+	return func(c *echo.Context) (failure error) {
+		response := c.Response()
+		defer func() { c.SetResponse(response) }()
+		pagestate.Handle(func(w http.ResponseWriter, r *http.Request, state *T) error {
+			c.SetResponse(w)
+			err := h(c, state)
+			if !isForEcho(err) {
+				return err
+			}
+			failure = err
+			if isCommitted(c) {
+				return err // which is logged
+			}
+			pagestate.Discard(r.Context())
+			return nil
+		}).ServeHTTP(response, c.Request())
+		return failure
+	}
+}
+
+func isForEcho(err error) bool {
+	_, code := pagestate.Status(err)
+	return code == "StateError" || echo.StatusCode(err) != 0
+}
+
+func isCommitted(c *echo.Context) bool {
+	response, err := echo.UnwrapResponse(c.Response())
+	return err == nil && response.Committed
+}

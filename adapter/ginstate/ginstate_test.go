@@ -1,0 +1,449 @@
+package ginstate_test
+
+// What is peculiar to Gin, over a real server. What is the same in all
+// frameworks is tested in internal/integration.
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/adapter/ginstate"
+)
+
+// Tally is the state of all tests. It cannot be sealed with a channel in it.
+type Tally struct {
+	Count int
+	Gone  bool
+	Any   any
+}
+
+// Load says so if what the tally refers to is gone.
+func (t *Tally) Load(context.Context) error {
+	if t.Gone {
+		return pagestate.ErrStale
+	}
+	return nil
+}
+
+// site is an engine that a test adds handlers to.
+type site struct {
+	*gin.Engine
+	t   *testing.T
+	mw  *pagestate.Middleware
+	log bytes.Buffer
+}
+
+func newSite(t *testing.T, o pagestate.Options) *site {
+	t.Helper()
+	gin.SetMode(gin.ReleaseMode)
+	s := &site{Engine: gin.New(), t: t}
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Tally](registry, "tally")
+	o.Secrets = [][]byte{[]byte(rand.Text() + rand.Text())}
+	o.Session = pagestate.Unbound()
+	o.Logger = slog.New(slog.NewTextHandler(&s.log, nil))
+	mw, err := pagestate.New(registry, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mw = mw
+	return s
+}
+
+// answer is a response that was read, and the count in the token of its header,
+// 0 if there is none.
+type answer struct {
+	*http.Response
+	body  string
+	count int
+}
+
+// call posts a state to a server of its own, and returns when its handlers have.
+func (s *site) call(h http.Handler, state Tally) answer {
+	s.t.Helper()
+	token, err := s.mw.Seal(pagestate.Owner{}, &state)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		running.Add(1)
+		defer running.Done()
+		h.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	defer server.Close()
+	r, err := http.NewRequest("POST", server.URL, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Page-State", token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	running.Wait()
+	got := answer{Response: res, body: string(body)}
+	if token := res.Header.Get("Page-State"); token != "" {
+		sealed, err := s.mw.Open(s.t.Context(), pagestate.Owner{}, token)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		got.count = sealed.(*Tally).Count
+	}
+	return got
+}
+
+// from is a handler that asks for the state itself.
+func from(t *testing.T, h func(*gin.Context, *Tally)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		s, err := pagestate.From[Tally](c.Request.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		h(c, s)
+	}
+}
+
+func want[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+const (
+	goneBody  = `{"success":false,"error":{"code":"StaleComponentState","message":"What you were working on no longer exists."}}`
+	errorBody = `{"success":false,"error":{"code":"StateError","message":"Something went wrong. Try again later."}}`
+)
+
+// How one would write the middleware at first, and what is lost.
+func TestNaiveWays(t *testing.T) {
+	type loss struct {
+		written   int    // what is sealed if a body follows the change
+		noted     int    // if the change follows c.Status
+		corrected int    // if c.Status says 200 and then 500
+		gone      string // the body of a 410
+	}
+	for name, c := range map[string]struct {
+		middleware func(*pagestate.Middleware) gin.HandlerFunc
+		want       loss
+	}{
+		"the adapter":                  {ginstate.Middleware, loss{2, 2, 0, goneBody}},
+		"c.Request alone":              {requestAlone, loss{0, 2, 2, goneBody + "late"}},
+		"the status forwarded at once": {statusAtOnce, loss{2, 0, 2, goneBody + "late"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := func(state Tally, h gin.HandlerFunc) answer {
+				s := newSite(t, pagestate.Options{})
+				s.POST("/", c.middleware(s.mw), h)
+				return s.call(s, state)
+			}
+			want(t, "loss", loss{
+				written: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
+					s.Count = 2
+					c.String(200, "body")
+				})).count,
+				noted: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
+					c.Status(202)
+					s.Count = 2
+				})).count,
+				corrected: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
+					s.Count = 2
+					c.Status(200)
+					c.Status(500)
+				})).count,
+				gone: call(Tally{Gone: true}, func(c *gin.Context) { c.String(200, "late") }).body,
+			}, c.want)
+		})
+	}
+}
+
+func requestAlone(m *pagestate.Middleware) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			c.Request = r
+			c.Next()
+		})).ServeHTTP(c.Writer, c.Request)
+	}
+}
+
+func statusAtOnce(m *pagestate.Middleware) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c.Request, c.Writer = r, forwarder{c.Writer, w}
+			c.Next()
+		})).ServeHTTP(c.Writer, c.Request)
+	}
+}
+
+type forwarder struct {
+	gin.ResponseWriter
+	sealing http.ResponseWriter
+}
+
+func (w forwarder) WriteHeader(status int)            { w.sealing.WriteHeader(status) }
+func (w forwarder) Write(b []byte) (int, error)       { return w.sealing.Write(b) }
+func (w forwarder) WriteString(s string) (int, error) { return io.WriteString(w.sealing, s) }
+
+// Whatever begins the response seals, with the state as it is by then.
+func TestBegins(t *testing.T) {
+	for name, c := range map[string]struct {
+		begin  func(*gin.Context)
+		status int
+		body   string
+	}{
+		"String":              {func(c *gin.Context) { c.String(202, "body") }, 202, "body"},
+		"Write":               {func(c *gin.Context) { c.Writer.Write([]byte("body")) }, 200, "body"},
+		"WriteString":         {func(c *gin.Context) { c.Writer.WriteString("body") }, 200, "body"},
+		"WriteHeaderNow":      {func(c *gin.Context) { c.Writer.WriteHeaderNow() }, 200, ""},
+		"Flush":               {func(c *gin.Context) { c.Writer.Flush() }, 200, ""},
+		"SSEvent":             {func(c *gin.Context) { c.SSEvent("tick", 1) }, 200, "event:tick\ndata:1\n\n"},
+		"JSON without a body": {func(c *gin.Context) { c.JSON(204, 1) }, 204, ""},
+		"AbortWithStatus":     {func(c *gin.Context) { c.AbortWithStatus(404) }, 404, ""},
+		"AbortWithStatusJSON": {func(c *gin.Context) { c.AbortWithStatusJSON(404, 1) }, 404, "1"},
+		"Hijack": {func(c *gin.Context) {
+			conn, _, err := c.Writer.Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "HTTP/1.1 202 Accepted\r\nConnection: close\r\n")
+			c.Writer.Header().Write(conn)
+			fmt.Fprint(conn, "\r\nbody")
+		}, 202, "body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			s.POST("/", ginstate.Middleware(s.mw), from(t, func(ctx *gin.Context, s *Tally) {
+				s.Count = 2
+				c.begin(ctx)
+				want(t, "written", ctx.Writer.Written(), true)
+				s.Count = 3
+			}))
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, c.status)
+			want(t, "body", got.body, c.body)
+			want(t, "sealed", got.count, 2)
+			want(t, "warnings", strings.Count(s.log.String(), "changed too late"), 1)
+		})
+	}
+}
+
+// The status that Gin has noted decides, however the response begins then.
+func TestBeginsWithNotedStatus(t *testing.T) {
+	for name, begin := range map[string]func(*gin.Context){
+		"Write":          func(c *gin.Context) { c.Writer.Write([]byte("body")) },
+		"WriteString":    func(c *gin.Context) { c.Writer.WriteString("body") },
+		"WriteHeaderNow": func(c *gin.Context) { c.Writer.WriteHeaderNow() },
+		"Flush":          func(c *gin.Context) { c.Writer.Flush() },
+		"the end":        func(*gin.Context) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			s.POST("/", ginstate.Middleware(s.mw), from(t, func(c *gin.Context, s *Tally) {
+				s.Count = 2
+				c.Status(http.StatusServiceUnavailable)
+				begin(c)
+			}))
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, http.StatusServiceUnavailable)
+			want(t, "sealed", got.count, 0)
+		})
+	}
+}
+
+// What does not begin the response is within reach, and seals nothing.
+func TestUnwraps(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.POST("/", ginstate.Middleware(s.mw), ginstate.Handle(func(c *gin.Context, s *Tally) error {
+		want(t, "error", http.NewResponseController(c.Writer).EnableFullDuplex(), nil)
+		c.Writer.CloseNotify()
+		s.Count = 2
+		return nil
+	}))
+	want(t, "sealed", s.call(s, Tally{Count: 1}).count, 2)
+}
+
+// In front, c.Request and c.Writer are what they were, and the writer knows
+// what was sent.
+func TestGivesBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		h            func(*gin.Context, *Tally)
+		status, size int
+	}{
+		"answered":   {func(c *gin.Context, _ *Tally) { c.String(202, "body") }, 202, 4},
+		"noted":      {func(c *gin.Context, _ *Tally) { c.Status(204) }, 204, -1},
+		"refused":    {func(*gin.Context, *Tally) { t.Error("it ran") }, 410, len(goneBody)},
+		"panic":      {func(*gin.Context, *Tally) { panic("oh") }, 200, -1},
+		"unsealable": {func(c *gin.Context, s *Tally) { s.Any = make(chan int); c.String(202, "body") }, 500, len(errorBody)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			s.Use(func(ctx *gin.Context) {
+				w, r := ctx.Writer, ctx.Request
+				defer func() {
+					want(t, "panicked", recover() != nil, name == "panic")
+					want(t, "aborted", ctx.IsAborted(), name == "refused")
+					want(t, "the same writer", ctx.Writer == w, true)
+					want(t, "the same request", ctx.Request == r, true)
+					want(t, "pattern", r.Pattern, "/*all")
+					want(t, "status", w.Status(), c.status)
+					want(t, "size", w.Size(), c.size)
+				}()
+				ctx.Next()
+			})
+			s.POST("/*all", ginstate.Middleware(s.mw), func(c *gin.Context) {
+				c.Request = c.Request.WithContext(c.Request.Context()) // and does not give it back
+			}, from(t, c.h))
+			s.call(s, Tally{Gone: name == "refused"})
+		})
+	}
+}
+
+// What Handle's function returns is answered once. What means nothing to
+// pagestate is recorded too.
+func TestHandleErrors(t *testing.T) {
+	errOh := errors.New("oh")
+	for name, c := range map[string]struct {
+		h        func(*gin.Context) error
+		status   int
+		body     string
+		count    int
+		recorded string
+	}{
+		"none":         {func(c *gin.Context) error { c.String(202, "body"); return nil }, 202, "body", 2, ""},
+		"any":          {func(c *gin.Context) error { c.Status(202); return errOh }, 500, errorBody, 0, "oh"},
+		"pagestate's":  {func(*gin.Context) error { return fmt.Errorf("oh: %w", pagestate.ErrStale) }, 410, goneBody, 0, ""},
+		"after a byte": {func(c *gin.Context) error { c.String(202, "body"); return errOh }, 202, "body", 2, "oh"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			recorded, later := "", false
+			s.Use(func(c *gin.Context) {
+				c.Next()
+				if err := c.Errors.Last(); err != nil {
+					recorded = err.Error()
+				}
+				if !c.Writer.Written() {
+					c.JSON(http.StatusTeapot, recorded)
+				}
+			}, ginstate.Middleware(s.mw), func(c *gin.Context) {
+				w := c.Writer
+				c.Next()
+				want(t, "the same writer", c.Writer == w, true)
+			})
+			s.POST("/", ginstate.Handle(func(ctx *gin.Context, s *Tally) error {
+				s.Count = 2
+				return c.h(ctx)
+			}), func(*gin.Context) { later = true })
+			got := s.call(s, Tally{Count: 1})
+			want(t, "status", got.StatusCode, c.status)
+			want(t, "body", got.body, c.body)
+			want(t, "sealed", got.count, c.count)
+			want(t, "recorded", recorded, c.recorded)
+			want(t, "the next handler runs", later, name == "none")
+			want(t, "errors in the log", strings.Count(s.log.String(), "cause=oh"), len(c.recorded)/2)
+		})
+	}
+}
+
+// A middleware behind may hold the body back, so that pagestate's writer has
+// not seen it when the error is returned.
+func TestHandleErrorAfterHeldBody(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.POST("/", ginstate.Middleware(s.mw), func(c *gin.Context) {
+		w := &holder{ResponseWriter: c.Writer}
+		c.Writer = w
+		c.Next()
+		w.ResponseWriter.Write(w.held.Bytes())
+	}, ginstate.Handle(func(c *gin.Context, s *Tally) error {
+		c.String(http.StatusOK, "body")
+		return errors.New("oh")
+	}))
+	got := s.call(s, Tally{})
+	want(t, "status", got.StatusCode, http.StatusOK)
+	want(t, "body", got.body, "body")
+}
+
+type holder struct {
+	gin.ResponseWriter
+	held bytes.Buffer
+}
+
+func (w *holder) Write(b []byte) (int, error) { return w.held.Write(b) }
+
+// An answer without a body is only noted by Gin. What the handler does after
+// its state could not be sealed must not change it.
+func TestRefusedWithoutBody(t *testing.T) {
+	s := newSite(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+		w.WriteHeader(http.StatusTeapot)
+	}})
+	s.POST("/", ginstate.Middleware(s.mw), from(t, func(c *gin.Context, s *Tally) {
+		s.Any = make(chan int)
+		c.String(http.StatusOK, "body")
+		c.String(http.StatusAccepted, "body")
+	}))
+	got := s.call(s, Tally{})
+	want(t, "status", got.StatusCode, http.StatusTeapot)
+	want(t, "body", got.body, "")
+}
+
+func TestHandleWithoutMiddleware(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.POST("/", ginstate.Handle(func(*gin.Context, *Tally) error {
+		t.Error("it ran")
+		return nil
+	}), func(*gin.Context) { t.Error("the next one ran") })
+	got := s.call(s, Tally{})
+	want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	want(t, "body", got.body, errorBody)
+}
+
+// Engine.HandleContext puts Gin's own writer back into the context, so where it
+// is used the middleware has to be around the engine.
+func TestHandleContext(t *testing.T) {
+	for name, c := range map[string]struct {
+		mount  func(*site) http.Handler
+		sealed int
+	}{
+		"around the engine": {func(s *site) http.Handler { return s.mw.Handler(s) }, 2},
+		"in it":             {func(s *site) http.Handler { s.Use(ginstate.Middleware(s.mw)); return s }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			h := c.mount(s)
+			s.POST("/", func(c *gin.Context) {
+				c.Request.URL.Path = "/other"
+				s.HandleContext(c)
+			})
+			s.POST("/other", ginstate.Handle(func(c *gin.Context, s *Tally) error {
+				s.Count = 2
+				c.String(http.StatusOK, "body")
+				return nil
+			}))
+			want(t, "sealed", s.call(h, Tally{Count: 1}).count, c.sealed)
+		})
+	}
+}

@@ -1,0 +1,224 @@
+package frameworks_test
+
+// How pagestate is mounted in each framework. docs/adapters.md shows parts of
+// it.
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"io"
+	"log"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
+	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
+
+	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/adapter/echostate"
+	"github.com/pagestate/pagestate/adapter/ginstate"
+)
+
+// Basket is the component of these examples.
+type Basket struct {
+	pagestate.Component
+	Items []string
+}
+
+var basketPage = template.Must(template.New("basket").Parse(`<form method="post" action="/baskets/7/add">{{.StateField}}{{.Items}}</form>`))
+
+// newBaskets stands for an application's set-up, where the secret comes from a
+// file.
+func newBaskets() *pagestate.Middleware {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Basket](registry, "basket")
+	mw, err := pagestate.New(registry, pagestate.Options{
+		Secrets: [][]byte{newSecret()},
+		Session: pagestate.Cookie(http.Cookie{Name: "pagestate"}),
+		User:    func(r *http.Request) string { return userOf(r.Context()) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	return mw
+}
+
+func withUser(ctx context.Context, user string) context.Context {
+	return context.WithValue(ctx, userKey{}, user)
+}
+
+// shop does what a browser does: it opens a page and submits its form.
+func shop(h http.Handler) {
+	server := httptest.NewServer(h)
+	defer server.Close()
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	read := func(res *http.Response, err error) string {
+		if err != nil {
+			panic(err)
+		}
+		defer res.Body.Close()
+		page, _ := io.ReadAll(res.Body)
+		return string(page)
+	}
+	page := read(browser.Get(server.URL + "/baskets/7"))
+	for _, item := range []string{"tea", "milk"} {
+		page = read(browser.PostForm(server.URL+"/baskets/7/add", url.Values{"page_state": {tokenIn(page)}, "item": {item}}))
+		fmt.Println(regexp.MustCompile(`\[.*\]`).FindString(page))
+	}
+}
+
+func showBasket(w http.ResponseWriter, r *http.Request) {
+	basket := &Basket{}
+	if err := pagestate.Attach(r.Context(), basket); err != nil {
+		pagestate.WriteError(w, r, err)
+		return
+	}
+	if err := basketPage.Execute(w, basket); err != nil {
+		log.Print(err)
+	}
+}
+
+func addItem(w http.ResponseWriter, r *http.Request, basket *Basket) error {
+	basket.Items = append(basket.Items, r.FormValue("item"))
+	return basketPage.Execute(w, basket)
+}
+
+// logRoute is a logger in front of a ServeMux.
+func logRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		fmt.Println(r.Pattern)
+	})
+}
+
+func Example_serveMux() {
+	mw := newBaskets()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /baskets/{id}", showBasket)
+	mux.Handle("POST /baskets/{id}/add", pagestate.Handle(addItem))
+	handler := authenticated(logRoute(mw.Handler(mux)))
+
+	shop(handler)
+	// Unordered output:
+	// GET /baskets/{id}
+	// POST /baskets/{id}/add
+	// [tea]
+	// POST /baskets/{id}/add
+	// [tea milk]
+}
+
+// logChiRoute is a logger in front of chi's routes.
+func logChiRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		fmt.Println(r.Method, chi.RouteContext(r.Context()).RoutePattern())
+	})
+}
+
+func Example_chi() {
+	mw := newBaskets()
+
+	router := chi.NewRouter()
+	router.Use(logChiRoute, authenticated)
+	router.Route("/baskets/{id}", func(r chi.Router) {
+		r.Use(mw.Handler)
+		r.Get("/", showBasket)
+		r.Method("POST", "/add", pagestate.Handle(addItem))
+	})
+
+	shop(router)
+	// Unordered output:
+	// GET /baskets/{id}
+	// POST /baskets/{id}/add
+	// [tea]
+	// POST /baskets/{id}/add
+	// [tea milk]
+}
+
+// ginLogin stands for a login.
+func ginLogin(c *gin.Context) {
+	user := c.GetHeader("User")
+	c.Set("user", user)                                                    // for Gin's handlers
+	c.Request = c.Request.WithContext(withUser(c.Request.Context(), user)) // for Options.User and Load
+}
+
+func logGinRoute(c *gin.Context) {
+	c.Next()
+	fmt.Println(c.Request.Method, c.FullPath(), c.Writer.Status())
+}
+
+func Example_gin() {
+	mw := newBaskets()
+
+	engine := gin.New()
+	engine.SetHTMLTemplate(basketPage)
+	engine.Use(logGinRoute, gin.Recovery(), ginLogin)
+	baskets := engine.Group("/baskets/:id", ginstate.Middleware(mw))
+	baskets.GET("", func(c *gin.Context) {
+		basket := &Basket{}
+		if err := pagestate.Attach(c.Request.Context(), basket); err != nil {
+			pagestate.WriteError(c.Writer, c.Request, err)
+			return
+		}
+		c.HTML(http.StatusOK, "basket", basket)
+	})
+	baskets.POST("/add", ginstate.Handle(func(c *gin.Context, basket *Basket) error {
+		basket.Items = append(basket.Items, c.PostForm("item"))
+		c.HTML(http.StatusOK, "basket", basket)
+		return nil
+	}))
+
+	shop(engine)
+	// Unordered output:
+	// GET /baskets/:id 200
+	// POST /baskets/:id/add 200
+	// [tea]
+	// POST /baskets/:id/add 200
+	// [tea milk]
+}
+
+func logEchoRoute(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		err := next(c)
+		_, status := echo.ResolveResponseStatus(c.Response(), err)
+		fmt.Println(c.Request().Method, c.Path(), status)
+		return err
+	}
+}
+
+func Example_echo() {
+	mw := newBaskets()
+
+	e := echo.New()
+	e.Renderer = &echo.TemplateRenderer{Template: basketPage}
+	e.Use(logEchoRoute, middleware.Recover())
+	baskets := e.Group("/baskets/:id", echostate.Middleware(mw))
+	baskets.GET("", func(c *echo.Context) error {
+		basket := &Basket{}
+		if err := pagestate.Attach(c.Request().Context(), basket); err != nil {
+			pagestate.WriteError(c.Response(), c.Request(), err)
+			return nil
+		}
+		return c.Render(http.StatusOK, "basket", basket)
+	})
+	baskets.POST("/add", echostate.Handle(func(c *echo.Context, basket *Basket) error {
+		basket.Items = append(basket.Items, c.FormValue("item"))
+		return c.Render(http.StatusOK, "basket", basket)
+	}))
+
+	shop(e)
+	// Unordered output:
+	// GET /baskets/:id 200
+	// POST /baskets/:id/add 200
+	// [tea]
+	// POST /baskets/:id/add 200
+	// [tea milk]
+}
