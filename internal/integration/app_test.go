@@ -81,7 +81,11 @@ func recovered(next http.Handler) http.Handler {
 
 // page attaches a state for whoever asks, and answers with its token.
 func page[T any](a *app, path string, state func(r *http.Request) *T) {
-	a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+	a.mux.HandleFunc("GET "+path, attached(state))
+}
+
+func attached[T any](state func(r *http.Request) *T) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		s := state(r)
 		if err := pagestate.Attach(r.Context(), s); err != nil {
 			pagestate.WriteError(w, r, err)
@@ -93,7 +97,7 @@ func page[T any](a *app, path string, state func(r *http.Request) *T) {
 			return
 		}
 		io.WriteString(w, token)
-	})
+	}
 }
 
 // action answers with what say makes of the state in the request's token.
@@ -115,8 +119,8 @@ func (a *app) browser() *pagestatetest.Browser {
 	return b
 }
 
-// callOf has the script of a page post.
-func callOf(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
+// call has the script of a page post.
+func call(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
 
 // wantStatus fails at once, since what follows a wrong answer says nothing.
 func wantStatus(t *testing.T, p pagestatetest.Page, status int) pagestatetest.Page {

@@ -55,8 +55,8 @@ func TestBlocks(t *testing.T) {
 	card := newCardApp(t).browser().Get("/")
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			card = wantBody(t, callOf(card, "/view?name="+test.name), test.html)
-			wantBody(t, callOf(card, "/"), `<section data-page-state="`+card.Tokens[0]+`">`+test.html+`</section>`)
+			card = wantBody(t, call(card, "/view?name="+test.name), test.html)
+			wantBody(t, call(card, "/"), `<section data-page-state="`+card.Tokens[0]+`">`+test.html+`</section>`)
 		})
 	}
 }
@@ -66,10 +66,10 @@ func TestBlockThatIsNotRegistered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newCardApp(t)
 			card := a.browser().Get("/")
-			wantRefused(t, callOf(card, "/view?name="+name), errOther)
-			wantRefused(t, callOf(card, "/unseen?name="+name), errOther)
+			wantRefused(t, call(card, "/view?name="+name), errOther)
+			wantRefused(t, call(card, "/unseen?name="+name), errOther)
 			wantText(t, "log", a.log.String(), "has no template", "Card.Body")
-			wantText(t, "the page afterwards", callOf(card, "/").Text, `<p>tea &amp; milk</p>`)
+			wantText(t, "the page afterwards", call(card, "/").Text, `<p>tea &amp; milk</p>`)
 		})
 	}
 }

@@ -149,7 +149,7 @@ func TestChildIsResumedWithNewArguments(t *testing.T) {
 
 	page = searchFor(page, "tea")
 	wantText(t, "page", page.Text, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
-	results := wantBody(t, callOf(ada.Page(page.Tokens[1]), "/long"), "[green tea black tea]")
+	results := wantBody(t, call(ada.Page(page.Tokens[1]), "/long"), "[green tea black tea]")
 	page = searchFor(ada.Page(page.Tokens[0], results.Tokens[0]), "milk")
 	wantText(t, "page", page.Text, `<ul><li>milk</li></ul>`)
 }
@@ -212,9 +212,9 @@ func TestChildThatIsGoneLeavesThePageAlone(t *testing.T) {
 		return titles(todos), nil
 	})
 	selection := a.browser().Get("/")
-	wantBody(t, callOf(selection, "/"), "[tea milk]")
+	wantBody(t, call(selection, "/"), "[tea milk]")
 	d.delete(tea)
-	wantBody(t, callOf(selection, "/"), "[milk]")
+	wantBody(t, call(selection, "/"), "[milk]")
 }
 
 func TestChildOfAChild(t *testing.T) {
@@ -255,8 +255,8 @@ func TestChildOfAChild(t *testing.T) {
 	ada := a.browser()
 	page := ada.Get("/")
 	first, second, third := page.Tokens[0], page.Tokens[1], page.Tokens[2]
-	wantBody(t, callOf(page, "/"), "[tea milk bread]")
-	wantBody(t, callOf(ada.Page(first, third, second), "/"), "[tea milk bread]")
-	wantRefused(t, callOf(ada.Page(first, third), "/"), pagestate.ErrMissing)
-	wantRefused(t, callOf(ada.Page(second, third), "/"), pagestate.ErrMissing)
+	wantBody(t, call(page, "/"), "[tea milk bread]")
+	wantBody(t, call(ada.Page(first, third, second), "/"), "[tea milk bread]")
+	wantRefused(t, call(ada.Page(first, third), "/"), pagestate.ErrMissing)
+	wantRefused(t, call(ada.Page(second, third), "/"), pagestate.ErrMissing)
 }

@@ -33,7 +33,7 @@ func TestDecisionIsMadeAnew(t *testing.T) {
 	page(a, "/", func(*http.Request) *Editor { return &Editor{List: list, MayEdit: true} })
 	action(a, "/", func(_ *http.Request, e *Editor) (string, error) { return fmt.Sprint(e.MayEdit), nil })
 	editor := a.browser().Get("/")
-	wantBody(t, callOf(editor, "/"), "true")
+	wantBody(t, call(editor, "/"), "true")
 	d.exec(`DELETE FROM member`)
-	wantBody(t, callOf(editor, "/"), "false")
+	wantBody(t, call(editor, "/"), "false")
 }

@@ -73,8 +73,8 @@ func TestMegabyteThatIsLoaded(t *testing.T) {
 	d.exec(`UPDATE list SET text = ?`, strings.Repeat("x", 1<<20))
 	large := ada.Get("/")
 	want(t, "length", len(large.Text), len(small.Text))
-	wantBody(t, callOf(large, "/"), fmt.Sprint("home", 1<<20))
-	wantBody(t, callOf(small, "/"), fmt.Sprint("home", 1<<20))
+	wantBody(t, call(large, "/"), fmt.Sprint("home", 1<<20))
+	wantBody(t, call(small, "/"), fmt.Sprint("home", 1<<20))
 }
 
 func TestErrorsOfLoad(t *testing.T) {
@@ -94,10 +94,10 @@ func TestErrorsOfLoad(t *testing.T) {
 			d := newDatabase(t)
 			list := newListApp(t, d, d.newList("home")).browser().Get("/")
 			undo := test.happen(d)
-			wantRefused(t, callOf(list, "/"), test.want)
+			wantRefused(t, call(list, "/"), test.want)
 			d.wantClosed()
 			undo()
-			wantBody(t, callOf(list, "/"), "home0")
+			wantBody(t, call(list, "/"), "home0")
 		})
 	}
 }

@@ -69,7 +69,7 @@ func TestRowComesBackAsItIsToday(t *testing.T) {
 	todo := d.newTodo(d.newList("home"), "tea")
 	row := newTodoApp(t, d, todo).browser().Get("/row")
 	d.exec(`UPDATE todo SET title = 'green tea' WHERE id = ?`, todo.ID)
-	wantBody(t, callOf(row, "/row"), "green tea")
+	wantBody(t, call(row, "/row"), "green tea")
 }
 
 // TestHundredReferences has each of fifty rows three times in a state: in two
@@ -119,7 +119,7 @@ func TestHundredReferences(t *testing.T) {
 
 	selected := a.browser().Get("/")
 	want(t, "SELECTs of the page", d.selects(), 0)
-	wantBody(t, callOf(selected, "/"), "another")
+	wantBody(t, call(selected, "/"), "another")
 }
 
 // attachWithRows returns the token of the selection, and those of its rows.
@@ -167,7 +167,7 @@ func TestScopeOfFetch(t *testing.T) {
 				d.exec(test.before)
 			}
 			b.Header.Set("User", test.user)
-			res := callOf(row, "/row")
+			res := call(row, "/row")
 			if test.want != nil {
 				wantRefused(t, res, test.want)
 				return
@@ -183,7 +183,7 @@ func TestRowOutOfScopeIsNeverSeen(t *testing.T) {
 	d := newDatabase(t)
 	secret := d.newTodo(d.exec(`INSERT INTO list (title) VALUES ('of others')`), "secret")
 	a := newTodoApp(t, d, &Todo{ID: secret.ID})
-	wantRefused(t, callOf(a.browser().Get("/row"), "/row"), pagestate.ErrStale)
+	wantRefused(t, call(a.browser().Get("/row"), "/row"), pagestate.ErrStale)
 }
 
 func TestOptionalReferences(t *testing.T) {
@@ -202,13 +202,13 @@ func TestOptionalReferences(t *testing.T) {
 		return fmt.Sprintln(p.Front == nil, titles(p.Pinned), len(p.ByName), p.ByName["morning"] != nil), nil
 	})
 	board := a.browser().Get("/")
-	wantBody(t, callOf(board, "/"), "false [tea milk bread milk] 2 true\n")
+	wantBody(t, call(board, "/"), "false [tea milk bread milk] 2 true\n")
 	d.delete(milk)
 	d.selects()
-	after := wantBody(t, callOf(board, "/"), "true [tea bread] 1 true\n")
+	after := wantBody(t, call(board, "/"), "true [tea bread] 1 true\n")
 	want(t, "SELECTs", d.selects(), 1)
 	want(t, "sealed without them", after.Header.Get("Page-State") != "", true)
-	again := wantBody(t, callOf(after, "/"), "true [tea bread] 1 true\n")
+	again := wantBody(t, call(after, "/"), "true [tea bread] 1 true\n")
 	want(t, "and then unchanged", again.Header.Get("Page-State"), "")
 }
 
@@ -249,9 +249,9 @@ func TestErrorsOfFetch(t *testing.T) {
 			action(a, "/row", func(_ *http.Request, r *Row) (string, error) { return r.Todo.Title, nil })
 			row := a.browser().Get("/row")
 			now = test.err
-			wantRefused(t, callOf(row, "/row"), test.want)
+			wantRefused(t, call(row, "/row"), test.want)
 			now = nil
-			wantBody(t, callOf(row, "/row"), "first")
+			wantBody(t, call(row, "/row"), "first")
 		})
 	}
 }

@@ -88,7 +88,7 @@ func TestPublicFields(t *testing.T) {
 			}
 			sent.Header.Set("Content-Type", "application/json")
 			page := a.browser().Get("/").Do(sent)
-			wantBody(t, callOf(page, "/tenant"), test.state)
+			wantBody(t, call(page, "/tenant"), test.state)
 			if test.public == "" {
 				wantRefused(t, page, pagestate.ErrInvalid)
 				return

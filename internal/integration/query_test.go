@@ -57,12 +57,12 @@ func TestQueryGivesWhatThereIsToday(t *testing.T) {
 	feed := newFeedApp(t, d, list).browser().Get("/")
 	want(t, "SELECTs of the page", d.selects(), 0)
 
-	wantBody(t, callOf(feed, "/"), "tea")
+	wantBody(t, call(feed, "/"), "tea")
 	want(t, "SELECTs of a loop", d.selects(), 1)
 	d.newTodo(list, "milk")
-	wantBody(t, callOf(feed, "/"), "tea, milk")
+	wantBody(t, call(feed, "/"), "tea, milk")
 	d.delete(tea)
-	wantBody(t, callOf(feed, "/"), "milk")
+	wantBody(t, call(feed, "/"), "milk")
 	d.wantClosed()
 }
 
@@ -70,7 +70,7 @@ func TestQueryThatIsNotAskedIsNotRun(t *testing.T) {
 	d := newDatabase(t)
 	list := d.newList("home")
 	feed := newFeedApp(t, d, list).browser().Get("/")
-	res := wantBody(t, callOf(feed, "/fewer"), fmt.Sprint("list ", list))
+	res := wantBody(t, call(feed, "/fewer"), fmt.Sprint("list ", list))
 	want(t, "sealed", res.Header.Get("Page-State") != "", true)
 	want(t, "SELECTs", d.selects(), 0)
 }
@@ -82,9 +82,9 @@ func TestLoopThatStopsEarlyClosesItsRows(t *testing.T) {
 	for i := range 1000 {
 		d.newTodo(list, fmt.Sprint(i))
 	}
-	feed := callOf(newFeedApp(t, d, list).browser().Get("/"), "/fewer")
+	feed := call(newFeedApp(t, d, list).browser().Get("/"), "/fewer")
 	for range 20 {
-		wantBody(t, callOf(feed, "/"), "0, 1")
+		wantBody(t, call(feed, "/"), "0, 1")
 	}
 	d.wantClosed()
 }

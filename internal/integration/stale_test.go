@@ -26,10 +26,10 @@ func TestTwoBrowsers(t *testing.T) {
 	first, second := a.browser(), a.browser()
 
 	gone, there := first.Get("/row"), first.Get("/other")
-	wantStatus(t, callOf(second.Get("/row"), "/delete"), http.StatusOK)
+	wantStatus(t, call(second.Get("/row"), "/delete"), http.StatusOK)
 
-	wantRefused(t, callOf(gone, "/edit"), pagestate.ErrStale)
-	wantBody(t, callOf(there, "/edit"), "milk")
+	wantRefused(t, call(gone, "/edit"), pagestate.ErrStale)
+	wantBody(t, call(there, "/edit"), "milk")
 	wantText(t, "log", a.log.String(), "code=StaleComponentState", `row`, `todo`)
 	if key := fmt.Sprint(tea.ID); key != "73450111" || strings.Contains(a.log.String(), key) {
 		t.Errorf("the key %s is in the log: %s", key, a.log)
@@ -52,8 +52,8 @@ func TestStaleAnswers(t *testing.T) {
 		media string
 		htmx  bool
 	}{
-		{"a script", callOf(row, "/row"), "application/json", false},
-		{"htmx", callOf(htmxRow, "/row"), "application/json", true},
+		{"a script", call(row, "/row"), "application/json", false},
+		{"htmx", call(htmxRow, "/row"), "application/json", true},
 		{"a plain form", ada.Page(row.Tokens...).Submit("/row", nil), "text/html; charset=utf-8", false},
 	}
 	for _, test := range tests {
@@ -96,9 +96,9 @@ func TestRenderInsteadOfRemoving(t *testing.T) {
 	row := ada.Get("/row")
 	d.delete(todo)
 
-	wantRefused(t, callOf(row, "/row"), pagestate.ErrStale)
+	wantRefused(t, call(row, "/row"), pagestate.ErrStale)
 	ada.Header.Set("HX-Request", "true")
-	res := wantBody(t, callOf(row, "/row"), `<li>Somebody has deleted this one.</li>`)
+	res := wantBody(t, call(row, "/row"), `<li>Somebody has deleted this one.</li>`)
 	want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), "")
 	want(t, "a token", res.Header.Get("Page-State"), "")
 	want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
@@ -118,10 +118,10 @@ func TestErrorsOfHandlers(t *testing.T) {
 	action(a, "/panic", func(*http.Request, *Row) (string, error) { panic(sql.ErrNoRows) })
 
 	row := a.browser().Get("/row")
-	wantRefused(t, callOf(row, "/look-up"), errOther)
-	wantStatus(t, callOf(row, "/panic"), http.StatusTeapot)
-	wantRefused(t, callOf(row, "/stale"), pagestate.ErrStale)
-	wantBody(t, callOf(row, "/row"), "tea")
+	wantRefused(t, call(row, "/look-up"), errOther)
+	wantStatus(t, call(row, "/panic"), http.StatusTeapot)
+	wantRefused(t, call(row, "/stale"), pagestate.ErrStale)
+	wantBody(t, call(row, "/row"), "tea")
 }
 
 // TestUndo: a token says nothing of whether its row is there, so a row that comes
@@ -131,9 +131,9 @@ func TestUndo(t *testing.T) {
 	todo := d.newTodo(d.newList("home"), "tea")
 	row := newTodoApp(t, d, todo).browser().Get("/row")
 	d.delete(todo)
-	wantRefused(t, callOf(row, "/row"), pagestate.ErrStale)
+	wantRefused(t, call(row, "/row"), pagestate.ErrStale)
 	d.exec(`INSERT INTO todo VALUES (?, ?, ?)`, todo.ID, todo.List, todo.Title)
-	wantBody(t, callOf(row, "/row"), "tea")
+	wantBody(t, call(row, "/row"), "tea")
 }
 
 // TestKeyThatIsGivenAgain: SQLite does so without AUTOINCREMENT, and then an old
@@ -153,7 +153,7 @@ func TestKeyThatIsGivenAgain(t *testing.T) {
 			row := newTodoApp(t, d, todo).browser().Get("/row")
 			d.delete(todo)
 			d.newTodo(list, "the next one")
-			res := callOf(row, "/row")
+			res := call(row, "/row")
 			if test.want == "" {
 				wantRefused(t, res, pagestate.ErrStale)
 				return

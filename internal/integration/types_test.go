@@ -64,9 +64,9 @@ func TestUUIDWorksAsItIs(t *testing.T) {
 		return "", nil
 	})
 	desk := a.browser().Get("/")
-	wantStatus(t, callOf(desk, "/"), http.StatusOK)
+	wantStatus(t, call(desk, "/"), http.StatusOK)
 	delete(documents, id)
-	wantRefused(t, callOf(desk, "/"), pagestate.ErrStale)
+	wantRefused(t, call(desk, "/"), pagestate.ErrStale)
 }
 
 // Cart has decimals wherever a type can stand.
@@ -124,7 +124,7 @@ func TestDecimalWithCodec(t *testing.T) {
 	action(a, "/", func(_ *http.Request, c *Cart) (string, error) {
 		return fmt.Sprintln(c.Total, c.Discount, c.Prices, c.ByName, c.Left), nil
 	})
-	res := wantBody(t, callOf(a.browser().Get("/"), "/"), "12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
+	res := wantBody(t, call(a.browser().Get("/"), "/"), "12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
 	want(t, "unchanged", res.Header.Get("Page-State"), "")
 }
 
@@ -198,6 +198,6 @@ func TestMethodsOfValuesAreNotCalled(t *testing.T) {
 		p.Name += "r"
 		return string(p.Loud + p.Name + p.Names[0] + *p.ByName[name] + p.Row.Key + p.Args.Args() + p.Filled), nil
 	})
-	res := wantBody(t, callOf(a.browser().Get("/"), "/"), "namenamernamenamenamenameloaded")
+	res := wantBody(t, call(a.browser().Get("/"), "/"), "namenamernamenamenamenameloaded")
 	want(t, "sealed again", res.Header.Get("Page-State") != "", true)
 }
