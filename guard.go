@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 )
 
 // A Guard remembers which revision of each instance was used last, so that no
-// token is used twice. Without one, a token can be sent again until it expires.
+// token is used twice. Without one, a token can be sent again until it expires,
+// and of two tabs with one token each goes on from it, its own way. [NewGuard] is
+// for one server; package guard/redisguard is for several.
 //
 // It is asked once per request, for the component that acts, when its state is
 // there and just before the handler runs; children of that component are not
@@ -39,7 +42,9 @@ type Guard interface {
 	// forgotten after keep: by then every token that it keeps out has expired.
 	//
 	// Any other error means that the guard could not be asked. The client is
-	// answered 503 StateUnavailable, and the handler does not run.
+	// answered 503 StateUnavailable, and the handler does not run. A guard that is
+	// asked over a network may have recorded the claim all the same: then the
+	// token, sent again, is an ErrConflict. Claim returns when ctx ends.
 	Claim(ctx context.Context, instance string, revision uint64, keep time.Duration) error
 }
 
@@ -50,7 +55,7 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 	}
 	// Any other token of that instance and revision, or an older one, was sealed
 	// before now, or by a server whose clock is ahead.
-	keep := m.opt.MaxAge + maxSkew
+	keep := m.opt.MaxAge + min(maxSkew, math.MaxInt64-m.opt.MaxAge)
 	err := m.opt.Guard.Claim(ctx, in.envelope.instance, in.envelope.revision, keep)
 	switch {
 	case err == nil:

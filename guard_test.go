@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,6 +65,14 @@ func TestGuardLetsATokenBeUsedOnce(t *testing.T) {
 	want(t, "the next token", third.Body[:7], "count=2")
 	want(t, "the second but last", b.post("/show", first).StatusCode, 409)
 	want(t, "the last but one", b.post("/show", second.field()).StatusCode, 409)
+}
+
+// Somebody may write the largest duration for "never".
+func TestGuardWithoutAge(t *testing.T) {
+	b := newGuardedApp(t, pagestate.Options{MaxAge: math.MaxInt64, MaxLifetime: -1}).browser()
+	token := b.get("/").field()
+	want(t, "first use", b.post("/increment", token).StatusCode, 200)
+	want(t, "second use", b.post("/increment", token).StatusCode, 409)
 }
 
 func TestGuardAndDoubleSubmit(t *testing.T) {
