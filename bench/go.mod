@@ -1,0 +1,18 @@
+module github.com/pagestate/pagestate/bench
+
+go 1.25.0
+
+require (
+	github.com/gorilla/sessions v1.4.0
+	github.com/pagestate/pagestate v0.0.0
+)
+
+require (
+	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611 // indirect
+	github.com/gorilla/securecookie v1.1.2 // indirect
+	github.com/philhofer/fwd v1.2.0 // indirect
+	github.com/tinylib/msgp v1.6.5 // indirect
+	golang.org/x/crypto v0.55.0 // indirect
+)
+
+replace github.com/pagestate/pagestate => ../
