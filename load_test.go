@@ -130,6 +130,35 @@ func TestErrorsOfLoad(t *testing.T) {
 	}
 }
 
+// A driver may have words of its own for a query that was cancelled.
+func TestLoadThatIsCancelled(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error // of load, once the context has ended
+		want error
+	}{
+		{"in words of its own", errors.New("interrupted"), pagestate.ErrUnavailable},
+		{"forbidden all the same", pagestate.ErrForbidden, pagestate.ErrForbidden},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			r := pagestate.NewRegistry()
+			pagestate.Register[todos](r, "todos", pagestate.LoadWith(func(context.Context, *todos) error {
+				cancel()
+				return test.err
+			}))
+			mw, err := pagestate.New(r, ordinary())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = mw.Open(ctx, ada, mustSeal(t, mw, ada, &todos{}))
+			want(t, "as wanted", errors.Is(err, test.want), true)
+			want(t, "unavailable", errors.Is(err, pagestate.ErrUnavailable), test.want == pagestate.ErrUnavailable)
+		})
+	}
+}
+
 func TestStaleErrorOfLoadNamesTheComponent(t *testing.T) {
 	r := pagestate.NewRegistry()
 	pagestate.Register[todos](r, "todos", pagestate.LoadWith(func(context.Context, *todos) error { return sql.ErrNoRows }))

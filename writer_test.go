@@ -817,23 +817,26 @@ func TestWriterSealFailsToErrorHandler(t *testing.T) {
 // A codec that panics while the response begins meets the application's
 // recoverer as any panic does, and is not called again.
 func TestWriterCodecPanics(t *testing.T) {
-	for name, write := range map[string]func(http.ResponseWriter){
-		"Write":   func(w http.ResponseWriter) { fmt.Fprint(w, "body") },
-		"the end": func(http.ResponseWriter) {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newWriterApp(t, pagestate.Options{})
-			a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, _ *http.Request, s *writerState) {
-				s.Coded.encode = func() error { panic("oh") }
-				write(w)
-			}))
-			a.serve(writerRecover(a.mw.Handler(writerRecover(a.mux))))
-			got := a.call("/", a.seal(&writerState{}))
-			want(t, "status", got.StatusCode, 500)
-			want(t, "body", got.Body, "sorry\n")
-			want(t, "header", got.token(), "")
-			want(t, "log", a.log.String(), "")
-		})
+	kinds := map[string]func(func(http.ResponseWriter, *http.Request, *writerState)) http.Handler{"Handle": writerHandle, "From": writerFrom}
+	for kind, handler := range kinds {
+		for name, write := range map[string]func(http.ResponseWriter){
+			"Write":   func(w http.ResponseWriter) { fmt.Fprint(w, "body") },
+			"the end": func(http.ResponseWriter) {},
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				a := newWriterApp(t, pagestate.Options{})
+				a.mux.Handle("/", handler(func(w http.ResponseWriter, _ *http.Request, s *writerState) {
+					s.Coded.encode = func() error { panic("oh") }
+					write(w)
+				}))
+				a.serve(writerRecover(a.mw.Handler(writerRecover(a.mux))))
+				got := a.call("/", a.seal(&writerState{}))
+				want(t, "status", got.StatusCode, 500)
+				want(t, "body", got.Body, "sorry\n")
+				want(t, "header", got.token(), "")
+				want(t, "log", a.log.String(), "")
+			})
+		}
 	}
 }
 

@@ -242,18 +242,25 @@ type mapNode struct {
 func newMap(key, elem reflect.Type) *mapNode {
 	return &mapNode{
 		entrySize: int(key.Size() + elem.Size()),
-		placeSize: placeSize(key) + placeSize(elem) + 1,
+		placeSize: placeSize(key, elem),
 	}
 }
 
-// placeSize is the size of a key or element in a map's table. A large one
-// stands outside of it.
-func placeSize(t reflect.Type) int {
-	if t.Size() > 128 {
-		return 8
+// placeSize is the size of a place in a map's table: of a struct of key and
+// element, and a byte. What is large stands outside, behind a pointer.
+func placeSize(key, elem reflect.Type) int {
+	var size, align int
+	for _, t := range []reflect.Type{key, elem} {
+		if t.Size() > 128 {
+			t = reflect.TypeFor[*byte]()
+		}
+		size = roundUp(size, t.Align()) + int(max(1, t.Size()))
+		align = max(align, t.Align())
 	}
-	return int(t.Size())
+	return roundUp(size, align) + 1
 }
+
+func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
 
 func (n *mapNode) signature(s *signer) {
 	s.text("m")

@@ -106,8 +106,12 @@ func (n *interfaceNode) decode(d *decoder, v reflect.Value) error {
 	}
 	d.views = outer
 	d.leave()
+	if len(d.list) == before {
+		v.Set(held)
+		return nil
+	}
 	ref := d.direct
-	d.complete(before, func() {
+	d.after = append(d.after, func() {
 		if ref == nil || !ref.missing { // else the interface would hold a nil pointer, and not be nil
 			v.Set(held)
 		}

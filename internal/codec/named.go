@@ -82,6 +82,10 @@ func (n *namedNode) decode(d *decoder, v reflect.Value) error {
 	if !n.named.Known(name, args) {
 		return fmt.Errorf("%w: it names a query or template block that is not registered", ErrOutdated)
 	}
-	d.complete(before, func() { n.named.Join(v, name, args) })
+	if len(d.list) == before {
+		n.named.Join(v, name, args)
+		return nil
+	}
+	d.after = append(d.after, func() { n.named.Join(v, name, args) })
 	return nil
 }

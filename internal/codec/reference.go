@@ -97,16 +97,6 @@ type References struct {
 	after []func()
 }
 
-// complete does what copies a value: now, or after the rows are in place if the
-// value, which began when there were so many references before, has any.
-func (r *References) complete(before int, do func()) {
-	if len(r.list) > before {
-		r.after = append(r.after, do)
-		return
-	}
-	do()
-}
-
 // Missing says which row did not come back.
 type Missing struct {
 	Model string

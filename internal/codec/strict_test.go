@@ -317,10 +317,10 @@ func TestPayloads(t *testing.T) {
 }
 
 func TestHugeHeaders(t *testing.T) {
-	for _, header := range []string{"ddffffffff", "dd80000000", "dd7fffffff", "dfffffffff", "df80000000"} {
+	for _, header := range []string{"ddffffffff", "dd80000000", "dd7fffffff", "dfffffffff", "df80000000", "dbffffffff", "db80000000", "c6ffffffff", "c680000000"} {
 		for _, typ := range []reflect.Type{
 			reflect.TypeFor[[]struct{}](), reflect.TypeFor[[][1 << 20]int](), reflect.TypeFor[map[int]int](),
-			reflect.TypeFor[map[int][1 << 20]int](), reflect.TypeFor[[3]int](), reflect.TypeFor[point](),
+			reflect.TypeFor[map[int][1 << 20]int](), reflect.TypeFor[[3]int](), reflect.TypeFor[point](), reflect.TypeFor[string](), reflect.TypeFor[[3]byte](), reflect.TypeFor[big.Int](),
 		} {
 			p := planOf(t, typ)
 			if _, err := decodeValue(p, withShapes(p, unhex(header))); !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrLimit) {
@@ -428,7 +428,7 @@ func TestMalformedShapes(t *testing.T) {
 		{"a name without a signature", table("92" + root + "91 a156"), "91 05"},
 		{"a field twice", table("92" + root + "94" + field + field), "92 05 05"},
 		{"more behind a table", table("92" + root + "92" + field + "c0"), "91 05"},
-		{"a struct that is not there", table("91" + root), "91 05"},
+		{"a struct that is not there", table("91" + root), "90"},
 		{"a long header before a table", "91 c5000a 92" + root + "92" + field, "91 05"},
 		{"a long header in a table", table("92" + root + "92 d90156 a169"), "91 05"},
 	}
