@@ -10,17 +10,26 @@ const components = new WeakMap(); // by root
 const busy = new Set(); // those with requests under way or waiting
 
 const abort = why => new DOMException('pagestate: ' + why, 'AbortError');
-const ours = url => new URL(url, document.baseURI).origin === location.origin;
+const ours = url => new URL(url.url ?? url, document.baseURI).origin === location.origin; // url may be a Request
+const direct = (url, init) => window.fetch(url, init);
 const fire = (target, name, detail, cancelable = false) =>
   target.dispatchEvent(new CustomEvent(name, { bubbles: true, cancelable, detail }));
 
+const conflict = root => fire(root, 'pagestate:conflict', { component: root, error: null });
+
+// A form's id may be hidden by a field of that name.
+const idOf = element => element.getAttribute('id') ?? '';
+const inPlaceOf = element => element.isConnected ? element : document.getElementById(idOf(element));
+
 // An answer may replace the root. The component goes on in the one that has its
-// id or, without an id, its token.
-const continues = (c, root) => c.root.id ? c.root.id === root.id : [c.token, c.sent].includes(root.dataset.pageState);
+// token or, while its own answer is put into the page, its id. At other times
+// that may be another component, which took its place.
+const continues = (c, root) => root.dataset.pageState && [c.token, c.sent].includes(root.dataset.pageState) ||
+  c.answered && idOf(c.root) && idOf(c.root) === idOf(root);
 
 function componentOf(root) {
   let c = components.get(root) ?? [...busy].find(c => !c.root.isConnected && continues(c, root));
-  c ??= { token: root.dataset.pageState, sent: '', last: null, gone: 0 };
+  c ??= { token: root.dataset.pageState, sent: '', last: null, gone: 0, answered: false };
   c.root = root;
   components.set(root, c);
   return c;
@@ -35,7 +44,7 @@ function rootOf(c) {
 // fieldsOf are the fields that repeat the root's token. Others of the same form,
 // further down, hold those of children.
 const fieldsOf = root => [...root.querySelectorAll(`input[name="${FIELD}"]`)].filter(field => field.closest(ROOT) === root &&
-  (!field.form || [...field.form.elements].find(other => other.name === FIELD) === field));
+  (!field.form || [...document.getElementsByName(FIELD)].find(other => other.form === field.form) === field));
 
 // sync brings root and fields to the component's token. One that is neither that
 // nor the one before it came with an answer, and is newer.
@@ -57,8 +66,12 @@ async function turn(c, gone) {
   const held = withChildren(c), before = held.map(x => x.last), { promise, resolve } = Promise.withResolvers();
   for (const x of held) busy.add(Object.assign(x, { last: promise }));
   const end = () => {
+    for (const x of held) {
+      sync(x);
+      x.answered = false;
+      if (x.last === promise) busy.delete(x);
+    }
     resolve();
-    for (const x of held) if (x.last === promise) busy.delete(x);
   };
   await Promise.all(before);
   if (c.gone === gone && rootOf(c)) return end;
@@ -92,18 +105,20 @@ const changes = method => !/^(get|head)$/i.test(method);
 // show it, and if not whether the component is gone or the answer late.
 function take(c, sent, response, text) {
   const root = rootOf(c), token = response.headers.get(HEADER), detail = { component: root, error: errorIn(text) };
-  if (!root) return 'late';
-  if (sent.some(([x, token]) => ![token, x.sent].includes(rootOf(x)?.dataset.pageState ?? token))) {
-    fire(root, 'pagestate:conflict', { component: root, error: null });
+  for (const [x] of sent) sync(x);
+  if (!root || sent.some(([x, token]) => x.token !== token)) {
+    const now = inPlaceOf(c.root);
+    if (now?.matches(ROOT)) conflict(now);
     return 'late';
   }
+  for (const [x] of sent) x.answered = true;
   if (token) [c.sent, c.token] = [c.token, token];
   sync(c);
   const code = detail.error?.code;
   if (response.status === 410 && code === 'StaleComponentState') {
     c.gone++;
     if (!fire(root, 'tetra:component-before-remove', detail, true)) return 'gone';
-    root.remove();
+    root.replaceWith();
     fire(document, 'tetra:component-stale', detail);
     return 'gone';
   }
@@ -116,7 +131,7 @@ function errorIn(text) {
 }
 
 // exchange is one request and its answer. Its turn is over when use is.
-async function exchange(c, url, init, use, send = window.fetch.bind(window), gone = c.gone) {
+async function exchange(c, url, init, use, send = direct, gone = c.gone) {
   const end = await turn(c, gone);
   try {
     const headers = new Headers(init.headers), [sent, body] = load(c, init, headers);
@@ -124,7 +139,6 @@ async function exchange(c, url, init, use, send = window.fetch.bind(window), gon
     const text = [409, 410].includes(response.status) ? await response.clone().text() : '';
     await use(response, take(c, sent, response, text));
   } finally {
-    sync(c);
     end();
   }
 }
@@ -134,7 +148,8 @@ async function exchange(c, url, init, use, send = window.fetch.bind(window), gon
 // has a newer token than the answer: then there is nothing to show.
 export async function fetch(element, url, init = {}) {
   const root = element.closest(ROOT);
-  if (!root || !ours(url)) return window.fetch(url, init);
+  if (!root || !ours(url)) return direct(url, init);
+  if (url instanceof Request) init = { method: url.method, headers: url.headers, ...init };
   return new Promise((resolve, reject) => exchange(componentOf(root), url, init, async (response, fate) => {
     if (fate === 'late') throw abort('the page has moved on');
     resolve(response);
@@ -143,7 +158,7 @@ export async function fetch(element, url, init = {}) {
   }).catch(reject));
 }
 
-// A form's answer is the component, or a page that holds it, or a redirect. What
+// A form's answer is the component, a page with or without it, or a redirect. What
 // goes wrong is told by pagestate:error.
 addEventListener('submit', event => {
   const form = event.target, button = event.submitter, root = form.closest(ROOT);
@@ -160,17 +175,19 @@ addEventListener('submit', event => {
   const c = componentOf(root), failed = detail => fire(rootOf(c) ?? document, 'pagestate:error', { component: rootOf(c), ...detail });
   exchange(c, url, { method, body }, async (response, fate) => {
     if (fate !== 'show') return;
-    const text = await response.text();
+    const text = await response.clone().text();
     if (response.redirected) location.assign(response.url);
-    else if (response.ok) show(rootOf(c), text);
+    else if (response.ok) response.status === 204 || !rootOf(c) || show(rootOf(c), text);
     else if (response.status !== 409) failed({ error: errorIn(text), response });
   }).catch(error => error.name === 'AbortError' || failed({ error }));
 });
 
 function show(root, text) {
   const page = new DOMParser().parseFromString(text, 'text/html'), focus = document.activeElement?.id;
-  const next = (root.id && page.getElementById(root.id)) || page.querySelector(ROOT);
-  root.replaceWith(...(next ? [next] : page.body.childNodes));
+  const next = idOf(root) ? page.getElementById(idOf(root)) : page.querySelector(ROOT);
+  if (next) root.replaceWith(next);
+  else if (!/^\s*<(!doctype|html)/i.test(text)) root.replaceWith(...page.body.childNodes);
+  else [document.title, document.body] = [page.title, page.body]; // the component is not on it
   if (focus) document.getElementById(focus)?.focus();
 }
 
@@ -178,12 +195,17 @@ function show(root, text) {
 // that an answer has replaced. So requests that change something pass its queue
 // by and wait here, unless the page says hx-sync or queue. A boosted link leads to
 // another page, and does not depend on the component that it stands in.
-const queued = elt => elt.closest('[hx-sync],[data-hx-sync],[hx-sync\\:inherited],[data-hx-sync\\:inherited]') ||
+const ALL = 'this:queue all'; // what the script sets itself
+const queued = elt => elt.closest(`[hx-sync]:not([hx-sync="${ALL}"]),[data-hx-sync],[hx-sync\\:inherited],[data-hx-sync\\:inherited]`) ||
   elt.matches('[hx-trigger*="queue:"],[data-hx-trigger*="queue:"]');
 
-// inPlace is what shows now what target showed before an answer replaced it.
-const inPlace = (c, root, target) =>
-  target.isConnected ? target : target === root ? rootOf(c) : document.getElementById(target.id);
+// inPlace is what shows now what target showed before an answer replaced it. If
+// nothing does, the page cannot show the answer.
+function inPlace(c, root, target) {
+  const now = target === root ? rootOf(c) : inPlaceOf(target);
+  if (!now && rootOf(c)) conflict(rootOf(c));
+  return now;
+}
 
 // htmx 2: its events on a replaced element reach nobody, so this hangs on the
 // XMLHttpRequest.
@@ -200,10 +222,10 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     elt.addEventListener('htmx:beforeOnLoad', event => event.preventDefault(), { once: true });
     onload.call(xhr);
   };
-  const use = (response, fate) => {
-    detail.target = inPlace(c, root, detail.target);
-    if (fate === 'show' && detail.target) onload.call(xhr);
-    else drop();
+  const use = async (response, fate) => {
+    if (fate !== 'show' || !(detail.target = inPlace(c, root, detail.target))) return drop();
+    onload.call(xhr);
+    await swapped(c, detail.target);
   };
   const send = (url, init) => new Promise((resolve, reject) => {
     if (!waits) throw abort('aborted');
@@ -222,24 +244,32 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     exchange(c, '', { method: verb, body }, use, send).catch(() => waits && drop());
   };
 });
-addEventListener('htmx:beforeHistorySave', () => {
-  if (document.querySelector(ROOT)) window.htmx.config.historyCacheSize = 0; // it copies tokens to sessionStorage
+
+// swapped waits for a swap with a delay or a view transition. What it is not done
+// with has a class; that of a swap that failed stays, hence the 5 seconds.
+async function swapped(c, target) {
+  const classes = '.htmx-swapping, .htmx-settling', waits = elt => elt?.matches(classes) || elt?.querySelector(classes);
+  for (let i = 0; i < 500 && (waits(target) || waits(rootOf(c))); i++) await new Promise(resolve => setTimeout(resolve, 10));
+}
+
+// Its history copies pages to sessionStorage. One with tokens is not to be found there.
+addEventListener('htmx:historyItemCreated', ({ detail: { item } }) => {
+  if (document.querySelector(ROOT)) item.url = item.content = '';
 });
 
 // htmx 4 fires HX-Trigger even for an answer that was cancelled, but not for one
 // that never came.
 const finished = new WeakMap();
 addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
-  const elt = ctx.sourceElement, root = elt.closest(ROOT), { method, action, body } = ctx.request;
+  const elt = ctx.sourceElement, root = elt.closest(ROOT), { method, body } = ctx.request;
   if (root || /GET|DELETE/.test(method)) body?.delete?.(FIELD);
-  if (!root || !ours(action) || (elt._htmx?.boosted && !changes(method))) return;
-  const c = componentOf(root), real = ctx.fetch, gone = c.gone;
-  if (changes(method) && !queued(elt)) elt.setAttribute('hx-sync', 'this:queue all');
-  ctx.fetch = (url, init) => new Promise((resolve, reject) => {
+  if (!root || (elt._htmx?.boosted && !changes(method))) return;
+  const c = componentOf(root), real = ctx.fetch ?? direct, gone = c.gone;
+  if (changes(method) && !queued(elt)) elt.setAttribute('hx-sync', ALL);
+  ctx.fetch = (url, init) => !ours(url) ? real(url, init) : new Promise((resolve, reject) => {
     const use = (response, fate) => new Promise(end => {
       finished.set(ctx, end);
-      ctx.target = inPlace(c, root, ctx.target);
-      if (fate === 'show' && ctx.target) resolve(response);
+      if (fate === 'show' && (ctx.target &&= inPlace(c, root, ctx.target)) !== null) resolve(response);
       else reject(abort('there is nothing to show'));
     });
     exchange(c, url, init, use, real, gone).catch(reject);

@@ -93,6 +93,18 @@ func newSite(t *testing.T) *Site {
 		http.Redirect(w, r, "/?inside=1", http.StatusSeeOther)
 		return nil
 	}))
+	mux.Handle("POST /nothing", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		c.Count++
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}))
+	mux.Handle("POST /without", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		outer := &Counter{Name: "outer", Count: 9}
+		if err := pagestate.Attach(r.Context(), outer); err != nil {
+			return err
+		}
+		return pages.ExecuteTemplate(w, "page", view{Counter: outer, Driver: forms})
+	}))
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.Handle("GET /{htmx}/htmx.min.js", http.FileServer(http.Dir("../static")))
