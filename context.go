@@ -98,8 +98,8 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 // the last change. After the first byte of the response it still works; for the
 // component that acts, whose token has left in the header by then, as long as
 // it has not changed since. A state that is neither attached nor opened is an
-// error, as is one from before a [Middleware.Renew], and the component that
-// acts if it changed before the handler failed.
+// error, as is one from before a [Middleware.Renew], and one that was opened and
+// changed before the handler failed.
 func Token(ctx context.Context, state any) (string, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
@@ -118,6 +118,15 @@ func (x *exchange) token(state any) (string, error) {
 	defer x.mu.Unlock()
 	if x.failed && in == x.acting {
 		return x.arrivedToken()
+	}
+	if x.failed && in.token != "" {
+		changed, err := x.m.changed(in)
+		if err != nil {
+			return "", err
+		}
+		if changed {
+			return "", changedBeforeError(in)
+		}
 	}
 	if x.committed && in == x.acting {
 		changed, err := x.m.changed(in)
@@ -146,10 +155,14 @@ func (x *exchange) arrivedToken() (string, error) {
 		return "", err
 	}
 	if !bytes.Equal(plain[head:], x.was) {
-		return "", fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", x.acting.component.name)
+		return "", changedBeforeError(x.acting)
 	}
 	x.give(x.acting)
 	return x.asItCame()
+}
+
+func changedBeforeError(in *instance) error {
+	return fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", in.component.name)
 }
 
 // give notes that the page holds the token.

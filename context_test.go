@@ -138,6 +138,7 @@ func TestFieldIsNamedAfterTheFirstFormSource(t *testing.T) {
 	html, err := field(pagestate.HeaderSource("X"), pagestate.FormSource(`a"b`), pagestate.FormSource("c"))
 	want(t, "error", err, nil)
 	want(t, "name", strings.HasPrefix(string(html), `<input type="hidden" name="a&#34;b" value="gAAAA`), true)
+	want(t, "kept out of the browser's form history", strings.HasSuffix(string(html), `" autocomplete="off">`), true)
 	_, err = field(pagestate.HeaderSource("X"))
 	want(t, "without a FormSource", err != nil && strings.Contains(err.Error(), "no FormSource"), true)
 }

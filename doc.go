@@ -36,7 +36,8 @@
 //   - For decisions: a role, a price or "verified" in an old token is old
 //     authority. Save what they are derived from.
 //   - For what must happen once: whoever holds a token can send it again until it
-//     expires, and go on from there.
+//     expires, and go on from there. Options.Guard lets each token be used once,
+//     but knows one page alone.
 //   - For secrets that the server must be able to take back: a token cannot be
 //     revoked by itself, only with its session, its user or all others.
 //   - Across origins: the session cookie is SameSite=Lax, and an unsafe request
@@ -64,6 +65,14 @@
 // Two pointers to one value come back as two values, and a cycle is an error.
 // Of a time the name of its zone is lost, and its offset stays; of a big.Float
 // the accuracy is lost.
+//
+// # Around it
+//
+// Package client serves the script for the browser, and package pagestatetest
+// helps to test handlers. The modules adapter/ginstate, adapter/echostate and
+// adapter/echo4state mount the middleware in Gin and Echo, guard/redisguard is a
+// guard for several servers, and adapter/otelstate an [Observer] for
+// OpenTelemetry.
 //
 // # Security
 //

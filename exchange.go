@@ -46,6 +46,7 @@ type exchange struct {
 	failed    bool               // no change is sealed
 	silent    bool               // not even with a guard: a panic, or the component is gone
 	answering bool               // the error handler was called
+	unsent    string             // what is lost by a token too large for the header, unless the page gets it
 	warnings  []func()           // run by unlock
 	tokens    []string           // all of the request's
 	others    []*authentic       // of those but the first that authenticate; nil until a child was asked for
@@ -257,11 +258,11 @@ func (x *exchange) tooLate() bool {
 	return x.committed && !x.private
 }
 
-// giveUp sees to it that nothing is sealed after a panic.
-func (x *exchange) giveUp() {
+// giveUp sees to it that no change is sealed, and after a panic nothing at all.
+func (x *exchange) giveUp(panicked bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.failed, x.silent = true, true
+	x.failed, x.silent = true, x.silent || panicked
 }
 
 // discard sees to it that no change is sealed.
@@ -312,7 +313,7 @@ func (x *exchange) commit(status int) (proceed bool) {
 	if x.leavesPrivate() {
 		x.keepPrivate(h)
 	}
-	if token != "" {
+	if token != "" && h.Get(stateHeader) == "" { // an inner middleware hides this one
 		h.Set(stateHeader, token)
 	}
 	if err != nil {
@@ -378,9 +379,7 @@ func (x *exchange) again() (string, error) {
 		return "", err
 	}
 	if len(token) > x.m.opt.MaxHeaderBytes {
-		if !x.given[x.acting] {
-			x.warn(x.acting, "sealed again for the guard, to a token too large for the header, and not put into the page by Token or Field: what the page holds is used up")
-		}
+		x.unsent = x.lostWithoutToken()
 		return "", nil
 	}
 	return token, nil
@@ -391,6 +390,9 @@ func (x *exchange) again() (string, error) {
 func (x *exchange) asItCame() (string, error) {
 	if !x.claimed {
 		return x.arrived, nil
+	}
+	if x.renewed == "" && x.acting.token != x.arrived && bytes.Equal(x.acting.envelope.data, x.was) {
+		x.renewed = x.acting.token // which a page may hold by now
 	}
 	if x.renewed == "" {
 		token, err := x.m.sealAs(x.acting, x.was)
@@ -407,14 +409,27 @@ func (x *exchange) asItCame() (string, error) {
 // not too large.
 func (x *exchange) warnOfHeader(in *instance, status int, changed, older, fits bool) {
 	switch {
-	case !fits && (older || !x.given[in]):
-		x.warn(in, "sealed to a token too large for the header, and not put into the page by Token or Field: what changed is lost")
+	case !fits && older:
+		x.warnOfSize(in, "what changed is lost")
+	case !fits:
+		x.unsent = x.lostWithoutToken()
 	case older:
 		x.warn(in, "changed after its token was put into the page, which is older than the header now")
 	}
 	if changed && 300 <= status && status < 400 {
 		x.warn(in, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
 	}
+}
+
+func (x *exchange) lostWithoutToken() string {
+	if x.claimed {
+		return "what the page holds is used up"
+	}
+	return "what changed is lost"
+}
+
+func (x *exchange) warnOfSize(in *instance, lost string) {
+	x.warn(in, "sealed to a token too large for the header, and not put into the page by Token or Field: "+lost)
 }
 
 // keepPrivate keeps caches from giving one visitor's state to another.
@@ -460,6 +475,9 @@ func (x *exchange) finish() {
 	x.w.proceed(http.StatusOK)
 	x.mu.Lock()
 	defer x.unlock()
+	if x.unsent != "" && !x.given[x.acting] {
+		x.warnOfSize(x.acting, x.unsent)
+	}
 	if x.failed {
 		return
 	}
@@ -492,7 +510,7 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 // has begun.
 func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun bool) {
 	if begun || x.isCommitted() {
-		x.giveUp()
+		x.giveUp(false) // what it wrote may still be held back, and goes out as a page
 		x.logFailure("pagestate: the handler failed after its answer had begun", err)
 		return
 	}

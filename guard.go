@@ -26,8 +26,8 @@ import (
 // claimed. Of two requests with one token the first runs, and the other is
 // answered 409 StateConflict. So that the page can go on, every response then
 // carries a token of the next revision, also if nothing changed or the handler
-// failed: with the state as it came in. There is none after a panic and with a
-// 410.
+// failed: with the state as it came in. There is none after a panic, with the 410
+// of an [ErrStale], and after a [Middleware.Renew].
 //
 // A guard knows the tokens of one page. Reloading the page starts a new
 // instance, so what a person may do only once is for the application to see to,
@@ -54,8 +54,9 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 		return nil
 	}
 	// Any other token of that instance and revision, or an older one, was sealed
-	// before now, or by a server whose clock is ahead.
-	keep := m.opt.MaxAge + min(maxSkew, math.MaxInt64-m.opt.MaxAge)
+	// before now, or by a server whose clock is ahead, and ages are whole seconds:
+	// it opens until it is one second older than MaxAge.
+	keep := m.opt.MaxAge + min(maxSkew+time.Second, math.MaxInt64-m.opt.MaxAge)
 	err := m.opt.Guard.Claim(ctx, in.envelope.instance, in.envelope.revision, keep)
 	switch {
 	case err == nil:
@@ -72,7 +73,8 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 // nothing of what other servers have seen, and forgets all when it ends. It
 // remembers so many instances at most, of some 200 bytes each, and when there
 // are more it forgets the one that was claimed the longest time ago: then older
-// tokens of that one can be used again. It panics if instances is less than 1.
+// tokens of that one can be used again. Whoever opens so many pages can bring
+// that about, for a page of his own too. It panics if instances is less than 1.
 func NewGuard(instances int) Guard {
 	if instances < 1 {
 		panic("pagestate: NewGuard: a guard needs room for 1 instance or more")

@@ -144,7 +144,7 @@ func TestGuardAfterAPanic(t *testing.T) {
 
 // A page that an ErrorHandler renders has the same token as the header.
 func TestGuardAndErrorPages(t *testing.T) {
-	a := newGuardedApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+	errorPage := func(w http.ResponseWriter, r *http.Request, err error) {
 		c, fromErr := pagestate.From[counter](r.Context())
 		if fromErr != nil {
 			pagestate.WriteError(w, r, err)
@@ -153,7 +153,8 @@ func TestGuardAndErrorPages(t *testing.T) {
 		c.Count -= 100 // as it came in
 		w.WriteHeader(http.StatusInternalServerError)
 		showCounter(w, c)
-	}})
+	}
+	a := newGuardedApp(t, pagestate.Options{ErrorHandler: errorPage})
 	b := a.browser()
 	token := b.get("/").field()
 	res := b.call("POST", "/fail?how=error", token)
@@ -161,6 +162,12 @@ func TestGuardAndErrorPages(t *testing.T) {
 	want(t, "token in the page", res.field(), res.token())
 	want(t, "another one", res.field() != token, true)
 	want(t, "goes on", b.post("/increment", res.field()).Body[:7], "count=1")
+
+	a = newGuardedApp(t, pagestate.Options{ErrorHandler: errorPage, MaxHeaderBytes: 64})
+	b = a.browser()
+	res = b.call("POST", "/fail?how=error", b.get("/").field())
+	want(t, "large token in the page", res.field() != "", true)
+	want(t, "warned", strings.Contains(a.log.String(), "too large"), false)
 }
 
 // http.TimeoutHandler answers while the handler still runs.
@@ -372,6 +379,9 @@ func TestDiscard(t *testing.T) {
 				}
 				pagestate.Discard(r.Context())
 				w.WriteHeader(http.StatusUnprocessableEntity)
+				if _, err := c.StateToken(); (err == nil) != (r.FormValue("late") != "") {
+					t.Errorf("%s: the token of what was changed: %v", r.URL, err)
+				}
 			})
 			b := a.browser()
 			token := b.post("/increment", b.get("/").field()).field()
@@ -389,5 +399,185 @@ func TestDiscard(t *testing.T) {
 			late := b.call("POST", "/discard?late=1", token)
 			want(t, "late", b.call("GET", "/show", late.token()).Body, "count=100")
 		})
+	}
+}
+
+// What a handler wrote before it failed may be held back by a writer between
+// it and the middleware: then the page gets a token all the same.
+func TestGuardAndFailureBehindABuffer(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	a.mux.Handle("/begun", http.TimeoutHandler(pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		c.Count = 100
+		io.WriteString(w, "begun")
+		return errors.New("the handler's")
+	}), time.Hour, ""))
+	b := a.browser()
+	res := b.call("POST", "/begun", b.get("/").field())
+	want(t, "status", res.StatusCode, 200)
+	want(t, "goes on with", b.call("GET", "/show", res.token()).Body, "count=0")
+}
+
+// An error page that was rendered before its status is known is as current as
+// the header.
+func TestGuardAndOwnErrorPages(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	a.mux.HandleFunc("/own", func(w http.ResponseWriter, r *http.Request) {
+		c, err := pagestate.From[counter](r.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		field, err := c.StateField()
+		if err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusBadGateway)
+		io.WriteString(w, string(field))
+	})
+	b := a.browser()
+	res := b.call("POST", "/own", b.get("/").field())
+	want(t, "token in the page", res.field(), res.token())
+	want(t, "goes on", b.post("/increment", res.field()).Body[:7], "count=1")
+}
+
+// A record is kept until no server takes the token any more: one that was sealed
+// by a clock that is ahead, and all that opens it in the last second.
+func TestGuardKeepsAsLongAsTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Guard: pagestate.NewGuard(10), MaxAge: time.Hour}
+		r := pagestate.NewRegistry()
+		pagestate.Register[counter](r, "counter")
+		mw, err := pagestate.New(r, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Clock = func() time.Time { return time.Now().Add(time.Minute) }
+		ahead, err := pagestate.New(r, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := ahead.Seal(pagestate.Owner{}, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mw.Open(t.Context(), pagestate.Owner{}, token); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour + time.Minute)
+		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
+		want(t, "in the last second", errors.Is(err, pagestate.ErrConflict), true)
+		time.Sleep(time.Second)
+		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
+		want(t, "afterwards", errors.Is(err, pagestate.ErrExpired), true)
+	})
+}
+
+// After Renew the old token is of no use, and the response has none for it.
+func TestGuardAndRenew(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{})
+	for path, status := range map[string]int{"/renew": 200, "/renewfail": 500} {
+		a.mux.Handle(path, pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			if err := a.mw.Renew(w, r); err != nil {
+				t.Error(err)
+			}
+			if status != 200 {
+				return errors.New("the handler's")
+			}
+			return nil
+		}))
+		b := a.browser()
+		res := b.call("POST", path, b.get("/").field())
+		want(t, path, res.StatusCode, status)
+		want(t, path+" has a token", res.token(), "")
+	}
+}
+
+// A page that is streamed puts the token in after its first byte.
+func TestLargeTokensOfAStreamedPage(t *testing.T) {
+	for name, o := range map[string]pagestate.Options{"no guard": {}, "guard": {Guard: pagestate.NewGuard(10)}} {
+		t.Run(name, func(t *testing.T) {
+			o.MaxHeaderBytes = 64
+			a := newCounterApp(t, o)
+			a.mux.Handle("/stream", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+				if r.FormValue("change") != "" {
+					c.Count++
+				}
+				io.WriteString(w, "<p>")
+				showCounter(w, c)
+				if r.FormValue("fail") != "" {
+					return errors.New("late")
+				}
+				return nil
+			}))
+			b := a.browser()
+			for _, path := range []string{"/stream", "/stream?change=1", "/stream?change=1&fail=1"} {
+				token := b.get("/").field()
+				res := b.call("POST", path, token)
+				want(t, path+": token in the page", res.field() != "", true)
+				want(t, path+": warned", strings.Contains(a.log.String(), "too large"), false)
+			}
+		})
+	}
+}
+
+// What the log says of a token that does not fit tells what is lost.
+func TestGuardAndLargeTokensSaysWhatIsLost(t *testing.T) {
+	a := newGuardedApp(t, pagestate.Options{MaxHeaderBytes: 64})
+	b := a.browser()
+	b.call("GET", "/show", b.get("/").field())
+	want(t, "changed", strings.Contains(a.log.String(), "what changed is lost"), false)
+	want(t, "used up", strings.Contains(a.log.String(), "used up"), true)
+}
+
+// Of two middlewares that both open the token, the inner one hides the outer.
+func TestGuardOfAnOuterMiddleware(t *testing.T) {
+	o := pagestate.Options{
+		Secrets: [][]byte{newSecret()},
+		Session: pagestate.Cookie(http.Cookie{Name: "binding"}),
+		Guard:   pagestate.NewGuard(10),
+	}
+	a := newGuardedApp(t, o)
+	o.Guard = pagestate.NewGuard(10)
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	outer, err := pagestate.New(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nested := httptest.NewServer(outer.Handler(a.mw.Handler(a.mux)))
+	defer nested.Close()
+	b := a.browser()
+	token := b.get("/").field()
+	a.URL = nested.URL
+	res := b.post("/increment", token)
+	want(t, "page and header", res.field(), res.token())
+}
+
+// An error page seals what changed in a child no more than what changed in the
+// component that acts.
+func TestFailureAndChildren(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		var child *counter
+		var tokenErr error
+		a := newFamilyApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			var token string
+			token, tokenErr = pagestate.Token(r.Context(), child)
+			io.WriteString(w, token)
+		}})
+		a.mux.Handle("/fail", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, parent *counter) (err error) {
+			if child, err = pagestate.Child[counter](r.Context(), parent, "it", nil); err != nil {
+				t.Error(err)
+			}
+			if changed {
+				child.Count = 100
+			}
+			return errors.New("the handler's")
+		}))
+		b := a.browser()
+		tokens := strings.Fields(b.get("/").Body)
+		req := b.request("POST", "/fail", nil)
+		req.Header.Set("Page-State", strings.Join(tokens, ","))
+		want(t, fmt.Sprintf("changed %t: the child's token", changed), b.send(req).Body == tokens[1], !changed)
+		want(t, fmt.Sprintf("changed %t: an error", changed), tokenErr != nil, changed)
 	}
 }

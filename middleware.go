@@ -11,6 +11,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -197,6 +198,12 @@ func (o *Options) check() error {
 	if err := checkBinding(o.Session); err != nil {
 		errs = append(errs, err)
 	}
+	if isNilPointer(o.Guard) {
+		fault("Guard is a nil %T; leave it nil itself to do without", o.Guard)
+	}
+	if isNilPointer(o.Observer) {
+		fault("Observer is a nil %T; leave it nil itself to do without", o.Observer)
+	}
 	if o.MaxAge < 0 {
 		fault("MaxAge is negative; 0 means 24 hours")
 	}
@@ -219,6 +226,12 @@ func (o *Options) check() error {
 		fault("Sources has none, or one without a name, that finds nothing; leave it nil for the usual ones")
 	}
 	return errors.Join(errs...)
+}
+
+// isNilPointer tells an interface that is not nil, but holds nothing to call.
+func isNilPointer(v any) bool {
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
 const stateHeader = "Page-State"
@@ -345,7 +358,7 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 			returned := false
 			defer func() {
 				if !returned {
-					x.giveUp() // a panic, whatever a recoverer answers
+					x.giveUp(true) // whatever a recoverer answers
 				}
 			}()
 			err = h(tracked, r, state)

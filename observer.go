@@ -84,7 +84,7 @@ func (c *Counters) Refused(code string) {
 // String returns the sums as JSON: how many tokens were opened and sealed, and in
 // how many seconds, by component, and how many requests were refused, by code.
 //
-//	{"opened":{"cart":{"count":7,"seconds":0.0021}},"sealed":{},"refused":{"ExpiredState":1}}
+//	{"opened":{"cart":{"count":7,"seconds":0.0021}},"refused":{"ExpiredState":1},"sealed":{}}
 func (c *Counters) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

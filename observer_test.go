@@ -4,6 +4,7 @@ package pagestate_test
 // is.
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"expvar"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pagestate/pagestate"
@@ -109,4 +111,28 @@ func TestCountersAreAnExpvar(t *testing.T) {
 	}
 	all.Wait()
 	want(t, "sums", sums(t, counters.(*pagestate.Counters)), "opened 800, sealed 800, refused map[InvalidState:800]")
+}
+
+// What a database takes is what one wants to know.
+func TestObserverTimesLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counters := new(pagestate.Counters)
+		r := pagestate.NewRegistry()
+		pagestate.Register[counter](r, "counter", pagestate.LoadWith(func(context.Context, *counter) error {
+			time.Sleep(time.Second)
+			return nil
+		}))
+		mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Observer: counters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := mw.Seal(pagestate.Owner{}, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mw.Open(t.Context(), pagestate.Owner{}, token); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "sums", counters.String(), `{"opened":{"counter":{"count":1,"seconds":1}},"refused":{},"sealed":{"counter":{"count":1,"seconds":0}}}`)
+	})
 }

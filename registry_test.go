@@ -401,6 +401,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"a published secret", func(o *pagestate.Options) { o.Secrets[0] = unhex(hex) }, "Options.Secrets[0] is printed in the documentation"},
 		{"a published secret as text", func(o *pagestate.Options) { o.Secrets[0] = []byte(hex) }, "Options.Secrets[0] is printed in the documentation"},
 		{"no binding", func(o *pagestate.Options) { o.Session = nil }, "Session"},
+		{"a guard that is a nil pointer", func(o *pagestate.Options) { o.Guard = (*nilGuard)(nil) }, "Options.Guard is a nil *pagestate_test.nilGuard"},
+		{"an observer that is a nil pointer", func(o *pagestate.Options) { o.Observer = (*pagestate.Counters)(nil) }, "Options.Observer is a nil *pagestate.Counters"},
 		{"no limit of life", func(o *pagestate.Options) { o.MaxLifetime = -1 }, ""},
 		{"a negative age", func(o *pagestate.Options) { o.MaxAge = -1 }, "Options.MaxAge is negative"},
 		{"a negative size", func(o *pagestate.Options) { o.MaxTokenBytes = -1 }, "Options.MaxTokenBytes is negative"},
@@ -495,3 +497,5 @@ func TestSealingWhatCannotBeSaved(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+type nilGuard struct{ pagestate.Guard }

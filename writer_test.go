@@ -1681,7 +1681,7 @@ func TestWriterCloseNotify(t *testing.T) {
 				gone := w.(closeNotifier).CloseNotify()
 				s.Count = 2
 				w.(http.Flusher).Flush()
-				told <- <-gone
+				told <- gone != nil && <-gone
 			}))
 			serve(a, a.mw.Handler(a.mux))
 
