@@ -175,10 +175,10 @@ addEventListener('submit', event => {
   const c = componentOf(root), failed = detail => fire(rootOf(c) ?? document, 'pagestate:error', { component: rootOf(c), ...detail });
   exchange(c, url, { method, body }, async (response, fate) => {
     if (fate !== 'show') return;
-    const text = await response.clone().text();
+    const text = await response.clone().text(), error = errorIn(text);
     if (response.redirected) location.assign(response.url);
-    else if (response.ok) response.status === 204 || !rootOf(c) || show(rootOf(c), text);
-    else if (response.status !== 409) failed({ error: errorIn(text), response });
+    else if (response.ok && response.status !== 204 && rootOf(c)) show(rootOf(c), text);
+    else if (!response.ok && !(response.status === 409 && error?.code)) failed({ error, response });
   }).catch(error => error.name === 'AbortError' || failed({ error }));
 });
 

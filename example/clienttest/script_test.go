@@ -252,6 +252,18 @@ func TestTokenOfAnyStatus(t *testing.T) {
 	})
 }
 
+// An application's own 409 has no event of its own, so a form's is told as any
+// other failure.
+func TestOwn409(t *testing.T) {
+	some(t, []Driver{forms}, func(t *testing.T, driver Driver, open func(string) *tab) {
+		page := open("")
+		page.Do("document.querySelector('form.wrong').setAttribute('action', '/add?status=409')")
+		page.press("outer", "wrong")
+		page.wantHappened("pagestate:error outer outer")
+		page.wantCount("outer", "0")
+	})
+}
+
 // Children keep their own tokens and fields, and take their own turns.
 func TestNested(t *testing.T) {
 	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
