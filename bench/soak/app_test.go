@@ -1,8 +1,8 @@
-package bench_test
+package soak_test
 
 // This file holds the application under load: its components, its rows, and the
 // handlers, which answer each state as JSON. What the states must be is in
-// soak_oracle_test.go, which changes copies of its own by the same methods.
+// oracle_test.go, which changes copies of its own by the same methods.
 
 import (
 	"context"

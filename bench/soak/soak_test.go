@@ -1,13 +1,13 @@
-// Package bench_test puts load on the middleware. The soak has thousands of
+// Package soak_test puts load on the middleware. The soak has thousands of
 // browsers click for minutes while servers are replaced and rows deleted under
 // them, and asks of every answer whether it is the right one:
 //
-//	go test -v -timeout 20m ./bench -soak=3m
-//	go test -v -timeout 20m -race ./bench -soak=3m
+//	go test -v -timeout 20m ./bench/soak -soak=3m
+//	go test -v -timeout 20m -race ./bench/soak -soak=3m
 //
 // That is the time for clicking alone; without the flag it is some seconds. It
 // stays on 127.0.0.1.
-package bench_test
+package soak_test
 
 // This file holds the course of the soak: who does what for how long, and what
 // is measured meanwhile.

@@ -1,8 +1,8 @@
-package bench_test
+package soak_test
 
 // This file holds the servers: two that share a secret, a store of rows and
 // perhaps a guard, and that are replaced while requests are under way. What
-// they answer is in soak_app_test.go.
+// they answer is in app_test.go.
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package bench_test
+package soak_test
 
 // This file holds the oracle: what the state in each token must be, which
 // answers a request with it may get, and what a page holds afterwards. It sends

@@ -1,4 +1,4 @@
-package bench_test
+package soak_test
 
 // This file holds the browsers: each has a session, some tabs, and does what
 // chance says. That of pagestatetest is not for this: it has one server, fails

@@ -1,4 +1,4 @@
-package bench_test
+package soak_test
 
 // This file holds what is measured: the heap and the goroutines, while nobody
 // does anything.
