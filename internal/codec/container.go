@@ -70,8 +70,10 @@ func (n *pointerNode) decode(d *decoder, v reflect.Value) error {
 }
 
 type sliceNode struct {
-	elem node
-	size int // of an element in memory
+	elem    node
+	size    int           // of an element in memory
+	empty   reflect.Value // one without elements, which is not nil
+	strings bool          // whether it is a []string, see plain.go
 }
 
 // sliceSize is what a slice takes itself, while its elements are decoded.
@@ -98,7 +100,13 @@ func (n *sliceNode) encode(e *encoder, v reflect.Value) error {
 	if err := e.open(length); err != nil {
 		return e.failed(v, "", err)
 	}
-	if err := encodeElements(e, n.elem, v, length); err != nil {
+	var err error
+	if n.strings {
+		err = encodeStrings(e, v)
+	} else {
+		err = encodeElements(e, n.elem, v, length)
+	}
+	if err != nil {
 		return e.failed(v, "", err)
 	}
 	e.leave()
@@ -130,13 +138,28 @@ func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.elements(length, d.least(n.elem)); err != nil {
 		return err
 	}
-	if err := cmp.Or(d.charge(1, sliceSize), d.charge(length, n.size)); err != nil {
+	if err := d.charge(1, sliceSize); err != nil {
+		return err
+	}
+	if err := d.charge(length, n.size); err != nil {
 		return err
 	}
 	if err := d.enter(); err != nil {
 		return err
 	}
-	v.Set(reflect.MakeSlice(v.Type(), length, length))
+	if n.strings && length > 0 {
+		if err := decodeStrings(d, v, length); err != nil {
+			return err
+		}
+		d.leave()
+		return nil
+	}
+	if length == 0 {
+		v.Set(n.empty)
+	} else {
+		v.Grow(length)
+		v.SetLen(length)
+	}
 	references, err := decodeElements(d, n.elem, v, length)
 	if err != nil {
 		return err
@@ -162,7 +185,7 @@ func dropMissing(v reflect.Value, references map[int]*reference) {
 // decodeElements returns those elements that are references and may be missing.
 func decodeElements(d *decoder, elem node, v reflect.Value, length int) (references map[int]*reference, err error) {
 	for i := range length {
-		d.direct = nil
+		d.indirect()
 		if err := elem.decode(d, v.Index(i)); err != nil {
 			return nil, at(index(i), err)
 		}
@@ -173,7 +196,7 @@ func decodeElements(d *decoder, elem node, v reflect.Value, length int) (referen
 			references[i] = d.direct
 		}
 	}
-	d.direct = nil
+	d.indirect()
 	return references, nil
 }
 
@@ -234,13 +257,16 @@ func (n *arrayNode) decode(d *decoder, v reflect.Value) error {
 // mapNode writes a map in the order of its encoded keys.
 type mapNode struct {
 	key, elem node
-	entrySize int  // of a key and an element in memory
-	placeSize int  // of a place for them in the map's table
-	unordered bool // whether a key may be unequal to itself, as a NaN is
+	elems     reflect.Type // a slice of elements
+	entrySize int          // of a key and an element in memory
+	placeSize int          // of a place for them in the map's table
+	unordered bool         // whether a key may be unequal to itself, as a NaN is
+	plain     plainMap     // nil where entries take reflection
 }
 
 func newMap(key, elem reflect.Type) *mapNode {
 	return &mapNode{
+		elems:     reflect.SliceOf(elem),
 		entrySize: int(key.Size() + elem.Size()),
 		placeSize: placeSize(key, elem),
 	}
@@ -288,7 +314,7 @@ func places(length int) int {
 
 type entry struct {
 	start, end int // of the encoded key in e.keys
-	elem       reflect.Value
+	place      int // of the element among the copies
 }
 
 func (n *mapNode) encode(e *encoder, v reflect.Value) error {
@@ -306,14 +332,25 @@ func (n *mapNode) encode(e *encoder, v reflect.Value) error {
 		return e.failed(v, "", err)
 	}
 	e.buf = msgp.AppendMapHeader(e.buf, uint32(v.Len()))
+	if err := n.encodeEntries(e, v); err != nil {
+		return err
+	}
+	e.leave()
+	return nil
+}
+
+func (n *mapNode) encodeEntries(e *encoder, v reflect.Value) error {
+	if n.plain != nil {
+		return n.plain.encode(e, v)
+	}
 	base := len(e.keys)
-	entries, err := n.sorted(e, v)
+	entries, elems, err := n.sorted(e, v)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		e.buf = append(e.buf, e.keys[entry.start:entry.end]...)
-		if err := n.elem.encode(e, entry.elem); err != nil {
+		if err := n.elem.encode(e, elems.Index(entry.place)); err != nil {
 			return e.failed(v, "[]", err)
 		}
 		if err := e.fits(); err != nil {
@@ -321,20 +358,23 @@ func (n *mapNode) encode(e *encoder, v reflect.Value) error {
 		}
 	}
 	e.keys = e.keys[:base]
-	e.leave()
 	return nil
 }
 
 // sorted returns the entries of v in the order of their keys, which it leaves
-// encoded in e.keys.
-func (n *mapNode) sorted(e *encoder, v reflect.Value) ([]entry, error) {
-	entries := make([]entry, 0, v.Len())
+// encoded in e.keys, and copies of the elements.
+func (n *mapNode) sorted(e *encoder, v reflect.Value) (entries []entry, elems reflect.Value, err error) {
+	entries = make([]entry, 0, v.Len())
+	elems = reflect.MakeSlice(n.elems, v.Len(), v.Len())
+	key := reflect.New(v.Type().Key()).Elem()
 	for it := v.MapRange(); it.Next(); {
+		key.SetIterKey(it)
+		elems.Index(len(entries)).SetIterValue(it)
 		start := len(e.keys)
-		if err := n.encodeKey(e, it.Key()); err != nil {
-			return nil, at("[key]", err)
+		if err := n.encodeKey(e, key); err != nil {
+			return nil, elems, at("[key]", err)
 		}
-		entries = append(entries, entry{start, len(e.keys), it.Value()})
+		entries = append(entries, entry{start, len(e.keys), len(entries)})
 	}
 	compare := func(a, b entry) int {
 		return bytes.Compare(e.keys[a.start:a.end], e.keys[b.start:b.end])
@@ -342,10 +382,10 @@ func (n *mapNode) sorted(e *encoder, v reflect.Value) ([]entry, error) {
 	slices.SortFunc(entries, compare)
 	for i := range len(entries) - 1 {
 		if compare(entries[i], entries[i+1]) == 0 {
-			return nil, at("[key]", fmt.Errorf("%w: two keys have the same saved form", ErrUnsavable))
+			return nil, elems, at("[key]", fmt.Errorf("%w: two keys have the same saved form", ErrUnsavable))
 		}
 	}
-	return entries, nil
+	return entries, elems, nil
 }
 
 // encodeKey appends a key to e.keys instead of the payload.
@@ -383,8 +423,13 @@ func (n *mapNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
-	v.Set(reflect.MakeMapWithSize(v.Type(), length))
-	if err := n.decodeEntries(d, v, length); err != nil {
+	if n.plain != nil {
+		err = n.plain.decode(d, v, length)
+	} else {
+		v.Set(reflect.MakeMapWithSize(v.Type(), length))
+		err = n.decodeEntries(d, v, length)
+	}
+	if err != nil {
 		return err
 	}
 	d.leave()
@@ -402,6 +447,8 @@ func setEntry(v, key, elem reflect.Value, ref *reference) func() {
 	}
 }
 
+var errKeyOrder = malformed("map keys out of order")
+
 func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 	key := reflect.New(v.Type().Key()).Elem()
 	elem := reflect.New(v.Type().Elem()).Elem()
@@ -409,13 +456,13 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 	for i := range length {
 		key.SetZero()
 		elem.SetZero()
-		start := d.b
+		start := d.pos
 		if err := n.key.decode(d, key); err != nil {
 			return at("[key]", err)
 		}
-		encoded := start[:len(start)-len(d.b)]
+		encoded := d.payload[start:d.pos]
 		if i > 0 && bytes.Compare(last, encoded) >= 0 {
-			return malformed("map keys out of order")
+			return errKeyOrder
 		}
 		if n.unordered && !key.Equal(key) {
 			return malformed("a NaN as a map key")

@@ -1,9 +1,10 @@
 package codec
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -12,8 +13,8 @@ import (
 // is malformed: msgp's readers accept longer forms, other families of numbers
 // and headers of what does not follow, so each result is checked here.
 type decoder struct {
-	b       []byte // what has not been read yet
 	payload []byte
+	pos     int    // how much of it has been read
 	text    string // the payload, once there is a string in it: strings are parts of it
 	budget  int    // how many bytes may still be allocated
 	depth   int
@@ -22,14 +23,26 @@ type decoder struct {
 	optional bool       // of the field being decoded: its rows may be missing
 	direct   *reference // the value just decoded, if it is a reference and nothing around it
 
-	groups []group // the components whose shapes stand in the data
-	met    int     // how many of groups the value has referred to so far
-	views  views   // of the component being decoded
-	form   encoder // of what exactNode writes to compare
+	groups []group  // the components whose shapes stand in the data
+	met    int      // how many of groups the value has referred to so far
+	views  views    // of the component being decoded
+	form   *encoder // of what exactNode writes to compare, once there is one
 }
 
 func newDecoder(b []byte) decoder {
-	return decoder{b: b, payload: b, budget: memoryBudget(len(b))}
+	return decoder{payload: b, budget: memoryBudget(len(b))}
+}
+
+// reset has a decoder that holds nothing read b.
+func (d *decoder) reset(b []byte) { d.payload, d.budget = b, memoryBudget(len(b)) }
+
+// decoders are decoders that hold nothing.
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+// release gives d back without anything of the value that it has read.
+func (d *decoder) release() {
+	*d = decoder{}
+	decoders.Put(d)
 }
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
@@ -45,6 +58,11 @@ func (d *decoder) charge(n, size int) error {
 
 // open reads the header of an array of exactly n values.
 func (d *decoder) open(n int) error {
+	if n <= lastFixmap && d.depth < MaxDepth && d.next() == fixarray|byte(n) {
+		d.pos++
+		d.depth++
+		return nil
+	}
 	got, err := d.arrayHeader()
 	if err != nil {
 		return err
@@ -71,35 +89,81 @@ func (d *decoder) elements(n, least int) error {
 	if n > MaxElements {
 		return fmt.Errorf("%w: %d elements, the most is %d", ErrLimit, n, MaxElements)
 	}
-	if n > len(d.b)/least {
+	if n > d.left()/least {
 		return malformed("more elements than bytes")
 	}
 	return nil
 }
 
+// rest is what has not been read yet.
+func (d *decoder) rest() []byte { return d.payload[d.pos:] }
+
+// left is how much that is.
+func (d *decoder) left() int { return len(d.payload) - d.pos }
+
+// next is the first byte of the next value, whose shortest forms are read
+// without msgp: most values are small. At the end it is one that begins none.
+func (d *decoder) next() byte {
+	if d.pos == len(d.payload) {
+		return unusedByte
+	}
+	return d.payload[d.pos]
+}
+
+// The forms of one byte, with what their low bits hold.
+const (
+	lastFixint    = 0x7f // a number up to this one is itself
+	fixmap        = 0x80
+	fixarray      = 0x90
+	fixstr        = 0xa0
+	unusedByte    = 0xc1
+	fixmapMask    = 0xf0
+	fixstrMask    = 0xe0
+	lastFixmap    = 0x0f // how many entries such a map or array has at most
+	lastFixstr    = 0x1f // how long such a string is at most
+	firstUint     = 0xcc // of 1, 2, 4 and 8 bytes
+	lastUint      = 0xcf
+	firstInt      = 0xd0 // also
+	lastInt       = 0xd3
+	firstNegative = 0xe0 // -32, to -1 at 0xff
+	nilByte       = 0xc0
+	falseByte     = 0xc2
+	trueByte      = 0xc3
+	float32Byte   = 0xca
+	float64Byte   = 0xcb
+)
+
 // arrayHeader reads a header, and leaves it to the caller to check the length.
 func (d *decoder) arrayHeader() (int, error) {
-	n, rest, err := msgp.ReadArrayHeaderBytes(d.b)
-	if err != nil || n > math.MaxInt32 || len(d.b)-len(rest) != headerSize(n) {
+	if c := d.next(); c&fixmapMask == fixarray {
+		d.pos++
+		return int(c & lastFixmap), nil
+	}
+	n, rest, err := msgp.ReadArrayHeaderBytes(d.rest())
+	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
 		return 0, malformed("not an array")
 	}
-	d.b = rest
+	d.pos += headerSize(n)
 	return int(n), nil
 }
 
 func (d *decoder) mapHeader() (int, error) {
-	n, rest, err := msgp.ReadMapHeaderBytes(d.b)
-	if err != nil || n > math.MaxInt32 || len(d.b)-len(rest) != headerSize(n) {
+	if c := d.next(); c&fixmapMask == fixmap {
+		d.pos++
+		return int(c & lastFixmap), nil
+	}
+	n, rest, err := msgp.ReadMapHeaderBytes(d.rest())
+	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
 		return 0, malformed("not a map")
 	}
-	d.b = rest
+	d.pos += headerSize(n)
 	return int(n), nil
 }
 
 // headerSize is the size of the shortest header of an array or map.
 func headerSize(n uint32) int {
 	switch {
-	case n <= 15:
+	case n <= lastFixmap:
 		return 1
 	case n <= math.MaxUint16:
 		return 3
@@ -123,78 +187,148 @@ func blobSize(n, short int) int {
 	}
 }
 
+// uintSize and negativeSize are the sizes of the shortest forms of a number.
+func uintSize(u uint64) int {
+	switch {
+	case u <= lastFixint:
+		return 1
+	case u <= math.MaxUint8:
+		return 2
+	case u <= math.MaxUint16:
+		return 3
+	case u <= math.MaxUint32:
+		return 5
+	default:
+		return 9
+	}
+}
+
+func negativeSize(i int64) int {
+	switch {
+	case i >= -32:
+		return 1
+	case i >= math.MinInt8:
+		return 2
+	case i >= math.MinInt16:
+		return 3
+	case i >= math.MinInt32:
+		return 5
+	default:
+		return 9
+	}
+}
+
 // nil reads a nil if there is one.
 func (d *decoder) nil() bool {
-	if len(d.b) == 0 || !msgp.IsNil(d.b) {
+	if d.next() != nilByte {
 		return false
 	}
-	d.b = d.b[1:]
+	d.pos++
 	return true
 }
 
 func (d *decoder) bool() (bool, error) {
-	v, rest, err := msgp.ReadBoolBytes(d.b)
-	if err != nil {
+	c := d.next()
+	if c != trueByte && c != falseByte {
 		return false, malformed("not a bool")
 	}
-	d.b = rest
-	return v, nil
+	d.pos++
+	return c == trueByte, nil
 }
 
 func (d *decoder) uint() (uint64, error) {
-	if len(d.b) > 0 && d.b[0] <= math.MaxInt8 {
-		u := uint64(d.b[0])
-		d.b = d.b[1:]
-		return u, nil
+	c := d.next()
+	if c <= lastFixint {
+		d.pos++
+		return uint64(c), nil
 	}
-	u, rest, err := msgp.ReadUint64Bytes(d.b)
-	var form [9]byte
-	if err != nil || !bytes.Equal(msgp.AppendUint64(form[:0], u), d.b[:len(d.b)-len(rest)]) {
-		return 0, malformed("not an unsigned number")
+	if c < firstUint || c > lastUint {
+		return 0, malformed("not a number")
 	}
-	d.b = rest
+	size := 1 << (c - firstUint)
+	u, ok := d.number(size)
+	if !ok || uintSize(u) != 1+size {
+		return 0, malformed("not the shortest form of a number")
+	}
+	d.pos += 1 + size
 	return u, nil
 }
 
 func (d *decoder) int() (int64, error) {
-	if len(d.b) > 0 && d.b[0] <= math.MaxInt8 {
-		i := int64(d.b[0])
-		d.b = d.b[1:]
-		return i, nil
+	c := d.next()
+	if c >= firstNegative {
+		d.pos++
+		return int64(int8(c)), nil
 	}
-	i, rest, err := msgp.ReadInt64Bytes(d.b)
-	var form [9]byte
-	if err != nil || !bytes.Equal(appendInt(form[:0], i), d.b[:len(d.b)-len(rest)]) {
-		return 0, malformed("not a number")
+	if c < firstInt || c > lastInt {
+		u, err := d.uint()
+		if u > math.MaxInt64 {
+			return 0, malformed("not a number")
+		}
+		return int64(u), err
 	}
-	d.b = rest
+	size := 1 << (c - firstInt)
+	u, ok := d.number(size)
+	i := int64(u<<(64-8*size)) >> (64 - 8*size) // with its sign
+	if !ok || i >= 0 || negativeSize(i) != 1+size {
+		return 0, malformed("not the shortest form of a number")
+	}
+	d.pos += 1 + size
 	return i, nil
 }
 
+// number returns the bytes behind the next one: 1, 2, 4 or 8.
+func (d *decoder) number(size int) (u uint64, ok bool) {
+	b := d.payload[d.pos+1:]
+	if len(b) < size {
+		return 0, false
+	}
+	switch size {
+	case 1:
+		return uint64(b[0]), true
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b)), true
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b)), true
+	default:
+		return binary.BigEndian.Uint64(b), true
+	}
+}
+
 func (d *decoder) float64() (float64, error) {
-	f, rest, err := msgp.ReadFloat64Bytes(d.b)
-	if err != nil || msgp.NextType(d.b) != msgp.Float64Type {
+	if d.next() != float64Byte || d.left() < 9 {
 		return 0, malformed("not a float64")
 	}
-	d.b = rest
-	return f, nil
+	u, _ := d.number(8)
+	d.pos += 9
+	return math.Float64frombits(u), nil
 }
 
 func (d *decoder) float32() (float32, error) {
-	f, rest, err := msgp.ReadFloat32Bytes(d.b)
-	// reflect holds floats as float64, and the way there quiets a signalling NaN.
-	if err != nil || math.Float32bits(float32(float64(f))) != math.Float32bits(f) {
+	if d.next() != float32Byte || d.left() < 5 {
 		return 0, malformed("not a float32")
 	}
-	d.b = rest
+	u, _ := d.number(4)
+	f := math.Float32frombits(uint32(u))
+	// reflect holds floats as float64, and the way there quiets a signalling NaN.
+	if math.Float32bits(float32(float64(f))) != uint32(u) {
+		return 0, malformed("not a float32")
+	}
+	d.pos += 5
 	return f, nil
 }
 
 // string returns a part of d.text: all strings of a payload share one
 // allocation.
 func (d *decoder) string() (string, error) {
-	s, err := d.rawString()
-	if err != nil || len(s) == 0 {
+	c := d.next()
+	if end := d.pos + 1 + int(c&lastFixstr); c&fixstrMask == fixstr && end <= len(d.text) {
+		start := d.pos + 1
+		d.pos = end
+		return d.text[start:end], nil
+	}
+	start, err := d.stringHeader()
+	if err != nil || start == d.pos {
 		return "", err
 	}
 	if d.text == "" {
@@ -203,33 +337,46 @@ func (d *decoder) string() (string, error) {
 		}
 		d.text = string(d.payload)
 	}
-	end := len(d.payload) - len(d.b)
-	return d.text[end-len(s) : end], nil
+	return d.text[start:d.pos], nil
 }
 
 // rawString returns a part of the payload.
 func (d *decoder) rawString() ([]byte, error) {
-	if huge(d.b) {
-		return nil, malformed("not a string")
+	start, err := d.stringHeader()
+	if err != nil {
+		return nil, err
 	}
-	s, rest, err := msgp.ReadStringZC(d.b)
-	if err != nil || len(d.b)-len(rest) != blobSize(len(s), 32)+len(s) {
-		return nil, malformed("not a string")
+	return d.payload[start:d.pos], nil
+}
+
+// stringHeader reads over a string, and returns where its first byte stands.
+func (d *decoder) stringHeader() (start int, err error) {
+	if c := d.next(); c&fixstrMask == fixstr && int(c&lastFixstr) < d.left() {
+		start = d.pos + 1
+		d.pos = start + int(c&lastFixstr)
+		return start, nil
 	}
-	d.b = rest
-	return s, nil
+	if huge(d.rest()) {
+		return 0, malformed("not a string")
+	}
+	s, rest, err := msgp.ReadStringZC(d.rest())
+	if err != nil || d.left()-len(rest) != blobSize(len(s), lastFixstr+1)+len(s) {
+		return 0, malformed("not a string")
+	}
+	d.pos = len(d.payload) - len(rest)
+	return d.pos - len(s), nil
 }
 
 // bytes returns a part of the payload, which the caller copies if it keeps it.
 func (d *decoder) bytes() ([]byte, error) {
-	if huge(d.b) {
+	if huge(d.rest()) {
 		return nil, malformed("not bytes")
 	}
-	b, rest, err := msgp.ReadBytesZC(d.b)
-	if err != nil || len(d.b)-len(rest) != blobSize(len(b), 0)+len(b) {
+	b, rest, err := msgp.ReadBytesZC(d.rest())
+	if err != nil || d.left()-len(rest) != blobSize(len(b), 0)+len(b) {
 		return nil, malformed("not bytes")
 	}
-	d.b = rest
+	d.pos = len(d.payload) - len(rest)
 	return b, nil
 }
 
@@ -242,10 +389,10 @@ func huge(b []byte) bool {
 
 // skip reads over the value of a field that the type no longer has.
 func (d *decoder) skip() error {
-	if len(d.b) == 0 {
+	if d.left() == 0 {
 		return malformed("cut short")
 	}
-	switch msgp.NextType(d.b) {
+	switch msgp.NextType(d.rest()) {
 	case msgp.NilType:
 		d.nil()
 		return nil

@@ -2,8 +2,10 @@ package codec
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -27,6 +29,22 @@ type encoder struct {
 	trail   []address // what the way out of a value nested too deep led past
 }
 
+// encoders are encoders that hold nothing.
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
+// encoder returns one that appends a payload of p to b.
+func (p *Plan) encoder(b []byte, limit int) *encoder {
+	e := encoders.Get().(*encoder)
+	e.buf, e.start, e.limit, e.groups = b, len(b), limit, p.plans
+	return e
+}
+
+// release gives e back without anything of the value that it has written.
+func (e *encoder) release() {
+	*e = encoder{}
+	encoders.Put(e)
+}
+
 // address is that of a pointer, slice or map. The type is part of it: a struct
 // and its first field share the pointer.
 type address struct {
@@ -36,6 +54,11 @@ type address struct {
 
 // open begins an array of n values.
 func (e *encoder) open(n int) error {
+	if n <= lastFixmap && e.depth < MaxDepth && len(e.buf)-e.start <= e.limit {
+		e.depth++
+		e.buf = append(e.buf, fixarray|byte(n))
+		return nil
+	}
 	if err := e.enter(); err != nil {
 		return err
 	}
@@ -75,26 +98,78 @@ func (e *encoder) elements(n int) error {
 // charge counts what the decoder will charge for the same value.
 func (e *encoder) charge(n, size int) { e.charged += n * size }
 
-func (e *encoder) nil() { e.buf = msgp.AppendNil(e.buf) }
+func (e *encoder) nil() { e.buf = append(e.buf, nilByte) }
 
-func (e *encoder) bool(v bool) { e.buf = msgp.AppendBool(e.buf, v) }
-
-func (e *encoder) uint(u uint64) { e.buf = msgp.AppendUint64(e.buf, u) }
-
-// int takes the shortest form, as every MessagePack writer does; msgp's own
-// AppendInt64 never uses the unsigned ones.
-func (e *encoder) int(i int64) { e.buf = appendInt(e.buf, i) }
-
-func appendInt(b []byte, i int64) []byte {
-	if i >= 0 {
-		return msgp.AppendUint64(b, uint64(i))
+func (e *encoder) bool(v bool) {
+	if v {
+		e.buf = append(e.buf, trueByte)
+	} else {
+		e.buf = append(e.buf, falseByte)
 	}
-	return msgp.AppendInt64(b, i)
+}
+
+func (e *encoder) float64(f float64) { e.number(float64Byte, 8, math.Float64bits(f)) }
+
+func (e *encoder) float32(f float32) { e.number(float32Byte, 4, uint64(math.Float32bits(f))) }
+
+// uint takes the shortest form.
+func (e *encoder) uint(u uint64) {
+	switch {
+	case u <= lastFixint:
+		e.buf = append(e.buf, byte(u))
+	case u <= math.MaxUint8:
+		e.number(firstUint, 1, u)
+	case u <= math.MaxUint16:
+		e.number(firstUint+1, 2, u)
+	case u <= math.MaxUint32:
+		e.number(firstUint+2, 4, u)
+	default:
+		e.number(firstUint+3, 8, u)
+	}
+}
+
+// int takes the shortest form, as every MessagePack writer does: an unsigned
+// one for a number that is not negative.
+func (e *encoder) int(i int64) {
+	switch {
+	case i >= 0:
+		e.uint(uint64(i))
+	case i >= -32:
+		e.buf = append(e.buf, byte(i))
+	case i >= math.MinInt8:
+		e.number(firstInt, 1, uint64(i))
+	case i >= math.MinInt16:
+		e.number(firstInt+1, 2, uint64(i))
+	case i >= math.MinInt32:
+		e.number(firstInt+2, 4, uint64(i))
+	default:
+		e.number(firstInt+3, 8, uint64(i))
+	}
+}
+
+// number writes the last bytes of u, behind the one that says how many.
+func (e *encoder) number(form byte, size int, u uint64) {
+	switch size {
+	case 1:
+		e.buf = append(e.buf, form, byte(u))
+	case 2:
+		e.buf = append(e.buf, form, byte(u>>8), byte(u))
+	case 4:
+		e.buf = append(e.buf, form, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+	default:
+		e.buf = append(e.buf, form, byte(u>>56), byte(u>>48), byte(u>>40), byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+	}
 }
 
 func (e *encoder) string(s string) {
+	if len(s) > lastFixstr {
+		e.strings = true
+		e.buf = msgp.AppendString(e.buf, s)
+		return
+	}
 	e.strings = e.strings || s != ""
-	e.buf = msgp.AppendString(e.buf, s)
+	e.buf = append(e.buf, fixstr|byte(len(s)))
+	e.buf = append(e.buf, s...)
 }
 
 func (e *encoder) bytes(b []byte) { e.buf = msgp.AppendBytes(e.buf, b) }

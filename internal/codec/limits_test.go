@@ -394,8 +394,8 @@ func TestSkip(t *testing.T) {
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			if err == nil && (len(d.b) > 0 || d.depth != 0) {
-				t.Errorf("%d bytes left, at depth %d", len(d.b), d.depth)
+			if err == nil && (d.left() > 0 || d.depth != 0) {
+				t.Errorf("%d bytes left, at depth %d", d.left(), d.depth)
 			}
 		})
 	}

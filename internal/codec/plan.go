@@ -1,9 +1,12 @@
 package codec
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"sync/atomic"
 )
 
 // Plan is a registered type, compiled.
@@ -22,7 +25,10 @@ type Plan struct {
 	table        table
 	structs      []*structNode // in the order of table
 	encodedTable []byte
-	shapes       []byte // of data in which no other component stands
+	shapes       []byte  // of data in which no other component stands
+	plans        []*Plan // p alone; only read
+	group        []group // what shapes say; only read
+	room         atomic.Int64
 }
 
 // Custom saves a type that has no form by its structure.
@@ -37,6 +43,8 @@ func (p *Plan) finish() {
 	p.table, p.structs = newTable(p.node)
 	p.encodedTable = p.table.append(nil)
 	p.shapes = appendShapes(nil, []*Plan{p})
+	p.plans = slices.Clip([]*Plan{p})
+	p.group = []group{{name: p.Name, table: p.encodedTable, plan: p}}
 	for _, s := range p.structs {
 		s.least()
 	}
@@ -61,16 +69,28 @@ func (p *Plan) structNode() *structNode {
 // each field that omit marks, by its place in Fields, it writes the zero value;
 // a nil omit marks none. The payload is no longer than limit bytes.
 func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte, error) {
-	b = append(b, p.shapes...)
-	e := encoder{buf: b, start: len(b), limit: limit, groups: []*Plan{p}}
-	if err := p.encode(&e, v, omit); err != nil {
+	start := len(b)
+	b = append(slices.Grow(b, p.Room()), p.shapes...)
+	e := p.encoder(b, limit)
+	defer e.release()
+	if err := p.encode(e, v, omit); err != nil {
 		return nil, at(typeName(p.Type), err)
 	}
-	b, err := e.finish()
+	encoded, err := e.finish()
 	if err != nil {
 		return nil, at(typeName(p.Type), err)
 	}
-	return b, nil
+	if took := int64(len(encoded) - start); took != p.room.Load() {
+		p.room.Store(took)
+	}
+	return encoded, nil
+}
+
+// Room is how many bytes the next value may take: a little more than the last
+// one took. It spares growing a buffer step by step.
+func (p *Plan) Room() int {
+	last := max(int(p.room.Load()), len(p.shapes))
+	return last + last/16 + 32
 }
 
 func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
@@ -84,8 +104,9 @@ func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 // by its place in Fields. They cannot be decoded.
 func (p *Plan) EncodeField(v reflect.Value, i, limit int) ([]byte, error) {
 	f := &p.structNode().fields[i]
-	e := encoder{limit: limit, groups: []*Plan{p}}
-	if err := f.node.encode(&e, v.Field(f.index)); err != nil {
+	e := p.encoder(nil, limit)
+	defer e.release()
+	if err := f.node.encode(e, v.Field(f.index)); err != nil {
 		return nil, at(typeName(p.Type)+"."+f.GoName, err)
 	}
 	// The numbers of components behind interfaces mean nothing without their names.
@@ -129,27 +150,44 @@ func (p *Plan) Decode(data []byte, v reflect.Value) (References, error) {
 }
 
 func (p *Plan) decode(data []byte, v reflect.Value) (References, error) {
-	groups, payload, err := readShapes(p, data)
-	if err != nil {
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	if err := p.begin(d, data); err != nil {
 		return References{}, err
 	}
-	d := newDecoder(payload)
-	d.groups = groups
-	own, err := d.component(0, p.types)
-	if err != nil {
+	if err := p.node.decode(d, v); err != nil {
 		return References{}, err
 	}
-	d.views = own.views
-	if err := p.node.decode(&d, v); err != nil {
-		return References{}, err
-	}
-	if len(d.b) > 0 {
+	if d.left() > 0 {
 		return References{}, malformed("more than a payload")
 	}
-	if d.met < len(groups) {
+	if d.met < len(d.groups) {
 		return References{}, malformed("a type that nothing holds")
 	}
 	return d.References, nil
+}
+
+// begin reads the shapes of data, and sets d to decode the payload behind them.
+// Mostly the shapes are what Encode writes today for a value in which no other
+// component stands, and then there is nothing to read.
+func (p *Plan) begin(d *decoder, data []byte) error {
+	if payload, ok := bytes.CutPrefix(data, p.shapes); ok {
+		d.reset(payload)
+		d.groups, d.met = p.group, 1
+		return nil
+	}
+	groups, payload, err := readShapes(p, data)
+	if err != nil {
+		return err
+	}
+	d.reset(payload)
+	d.groups = groups
+	own, err := d.component(0, p.types)
+	if err != nil {
+		return err
+	}
+	d.views = own.views
+	return nil
 }
 
 // versionNode is a component whose schema version is not 0: the version is part

@@ -36,4 +36,4 @@ func (r *Reader) Uint() uint64 {
 }
 
 // Rest returns what has not been read, and the first error.
-func (r *Reader) Rest() ([]byte, error) { return r.d.b, r.err }
+func (r *Reader) Rest() ([]byte, error) { return r.d.rest(), r.err }

@@ -78,6 +78,14 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 	return nil
 }
 
+// indirect says that what was decoded last is part of something else now. Most
+// of the time it was no reference, and a pointer that is nil need not be written.
+func (d *decoder) indirect() {
+	if d.direct != nil {
+		d.direct = nil
+	}
+}
+
 // reference is a place in a decoded value that waits for a row.
 type reference struct {
 	model    *Plan

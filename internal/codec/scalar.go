@@ -3,8 +3,6 @@ package codec
 import (
 	"reflect"
 	"strconv"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // leaf is what the nodes without others below them have in common.
@@ -17,89 +15,87 @@ func (n leaf) signature(s *signer) { s.text(n.sig) }
 func (n leaf) least() int          { return n.small }
 func (n leaf) nilable() bool       { return false }
 
-type boolNode struct{ leaf }
+// scalarNode is a bool, a number or a string, of whatever named type. What is
+// made of many values asks isScalar once, and then calls the methods of encoder
+// and decoder for each without a node between.
+type scalarNode struct{ leaf }
 
-func (n boolNode) encode(e *encoder, v reflect.Value) error {
-	e.bool(v.Bool())
+func isScalar(n node) bool {
+	_, ok := n.(scalarNode)
+	return ok
+}
+
+func (n scalarNode) encode(e *encoder, v reflect.Value) error {
+	e.scalar(v)
 	return nil
 }
 
-func (n boolNode) decode(d *decoder, v reflect.Value) error {
-	b, err := d.bool()
-	if err != nil {
-		return err
+func (n scalarNode) decode(d *decoder, v reflect.Value) error { return d.scalar(v) }
+
+func (e *encoder) scalar(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		e.string(v.String())
+	case reflect.Bool:
+		e.bool(v.Bool())
+	case reflect.Float32:
+		e.float32(float32(v.Float()))
+	case reflect.Float64:
+		e.float64(v.Float())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		e.uint(v.Uint())
+	default:
+		e.int(v.Int())
 	}
-	v.SetBool(b)
-	return nil
 }
 
-type intNode struct{ leaf }
+var errTooLarge = malformed("a number too large for its type")
 
-func (n intNode) encode(e *encoder, v reflect.Value) error {
-	e.int(v.Int())
-	return nil
-}
-
-func (n intNode) decode(d *decoder, v reflect.Value) error {
-	i, err := d.int()
-	if err != nil {
-		return err
+func (d *decoder) scalar(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.String:
+		s, err := d.string()
+		if err != nil {
+			return err
+		}
+		v.SetString(s)
+	case reflect.Bool:
+		b, err := d.bool()
+		if err != nil {
+			return err
+		}
+		v.SetBool(b)
+	case reflect.Float32:
+		f, err := d.float32()
+		if err != nil {
+			return err
+		}
+		v.SetFloat(float64(f))
+	case reflect.Float64:
+		f, err := d.float64()
+		if err != nil {
+			return err
+		}
+		v.SetFloat(f)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		u, err := d.uint()
+		if err != nil {
+			return err
+		}
+		if v.OverflowUint(u) {
+			return errTooLarge
+		}
+		v.SetUint(u)
+	default:
+		i, err := d.int()
+		if err != nil {
+			return err
+		}
+		if v.OverflowInt(i) {
+			return errTooLarge
+		}
+		v.SetInt(i)
 	}
-	if v.OverflowInt(i) {
-		return malformed("a number too large for its type")
-	}
-	v.SetInt(i)
-	return nil
-}
-
-type uintNode struct{ leaf }
-
-func (n uintNode) encode(e *encoder, v reflect.Value) error {
-	e.uint(v.Uint())
-	return nil
-}
-
-func (n uintNode) decode(d *decoder, v reflect.Value) error {
-	u, err := d.uint()
-	if err != nil {
-		return err
-	}
-	if v.OverflowUint(u) {
-		return malformed("a number too large for its type")
-	}
-	v.SetUint(u)
-	return nil
-}
-
-type float32Node struct{ leaf }
-
-func (n float32Node) encode(e *encoder, v reflect.Value) error {
-	e.buf = msgp.AppendFloat32(e.buf, float32(v.Float()))
-	return nil
-}
-
-func (n float32Node) decode(d *decoder, v reflect.Value) error {
-	f, err := d.float32()
-	if err != nil {
-		return err
-	}
-	v.SetFloat(float64(f))
-	return nil
-}
-
-type float64Node struct{ leaf }
-
-func (n float64Node) encode(e *encoder, v reflect.Value) error {
-	e.buf = msgp.AppendFloat64(e.buf, v.Float())
-	return nil
-}
-
-func (n float64Node) decode(d *decoder, v reflect.Value) error {
-	f, err := d.float64()
-	if err != nil {
-		return err
-	}
-	v.SetFloat(f)
 	return nil
 }
 
@@ -117,9 +113,9 @@ func (n complexNode) encode(e *encoder, v reflect.Value) error {
 	c := v.Complex()
 	for _, part := range [...]float64{real(c), imag(c)} {
 		if n.single {
-			e.buf = msgp.AppendFloat32(e.buf, float32(part))
+			e.float32(float32(part))
 		} else {
-			e.buf = msgp.AppendFloat64(e.buf, part)
+			e.float64(part)
 		}
 	}
 	e.leave()
@@ -148,22 +144,6 @@ func (n complexNode) decode(d *decoder, v reflect.Value) error {
 	}
 	d.leave()
 	v.SetComplex(complex(parts[0], parts[1]))
-	return nil
-}
-
-type stringNode struct{ leaf }
-
-func (n stringNode) encode(e *encoder, v reflect.Value) error {
-	e.string(v.String())
-	return nil
-}
-
-func (n stringNode) decode(d *decoder, v reflect.Value) error {
-	s, err := d.string()
-	if err != nil {
-		return err
-	}
-	v.SetString(s)
 	return nil
 }
 
@@ -247,29 +227,31 @@ func addressable(v reflect.Value) reflect.Value {
 // newScalar returns the node of a kind that is neither composite nor refused.
 func newScalar(k reflect.Kind) node {
 	switch k {
-	case reflect.Bool:
-		return boolNode{leaf{"b", 1}}
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return intNode{leaf{scalarSignatures[k], 1}}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return uintNode{leaf{scalarSignatures[k], 1}}
-	case reflect.Float32:
-		return float32Node{leaf{"f", 5}}
-	case reflect.Float64:
-		return float64Node{leaf{"d", 9}}
 	case reflect.Complex64:
 		return complexNode{leaf{"F", 11}, true}
 	case reflect.Complex128:
 		return complexNode{leaf{"D", 19}, false}
-	case reflect.String:
-		return stringNode{leaf{"s", 1}}
+	}
+	if sig := scalarSignatures[k]; sig != "" {
+		return scalarNode{leaf{sig, leastScalar(k)}}
 	}
 	return nil
 }
 
 // scalarSignatures tells the whole numbers apart: int is a kind of its own,
 // and int64 another.
-var scalarSignatures = [...]string{
+var scalarSignatures = [reflect.UnsafePointer + 1]string{
 	reflect.Int: "i", reflect.Int8: "c", reflect.Int16: "h", reflect.Int32: "w", reflect.Int64: "l",
 	reflect.Uint: "I", reflect.Uint8: "C", reflect.Uint16: "H", reflect.Uint32: "W", reflect.Uint64: "L",
+	reflect.Bool: "b", reflect.String: "s", reflect.Float32: "f", reflect.Float64: "d",
+}
+
+func leastScalar(k reflect.Kind) int {
+	switch k {
+	case reflect.Float32:
+		return 5
+	case reflect.Float64:
+		return 9
+	}
+	return 1
 }

@@ -114,7 +114,7 @@ func parseTable(b []byte) (table, error) {
 		}
 		t.structs = append(t.structs, fields)
 	}
-	if len(d.b) > 0 {
+	if d.left() > 0 {
 		return table{}, malformed("more than a table")
 	}
 	return t, nil
@@ -350,5 +350,5 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 		}
 		groups[i] = group{name: name, table: table}
 	}
-	return groups, d.b, nil
+	return groups, d.rest(), nil
 }

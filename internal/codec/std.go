@@ -51,7 +51,7 @@ func (n timeNode) encode(e *encoder, v reflect.Value) error {
 	if err := e.open(3); err != nil {
 		return err
 	}
-	t := addressable(v).Addr().Interface().(*time.Time)
+	t, _ := reflect.TypeAssert[time.Time](v)
 	e.int(t.Unix())
 	e.uint(uint64(t.Nanosecond()))
 	if t.Location() == time.UTC {
@@ -126,14 +126,17 @@ func (n *exactNode[T]) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n *exactNode[T]) decode(d *decoder, v reflect.Value) error {
-	start := d.b
+	start := d.pos
 	p := v.Addr().Interface().(*T)
 	if err := n.read(d, p); err != nil {
 		return err
 	}
-	d.form = encoder{buf: d.form.buf[:0], limit: len(start)}
-	err := n.write(&d.form, p)
-	if err != nil || !bytes.Equal(d.form.buf, start[:len(start)-len(d.b)]) {
+	if d.form == nil {
+		d.form = new(encoder)
+	}
+	*d.form = encoder{buf: d.form.buf[:0], limit: len(d.payload) - start}
+	err := n.write(d.form, p)
+	if err != nil || !bytes.Equal(d.form.buf, d.payload[start:d.pos]) {
 		return malformed("not the one form of its value")
 	}
 	return nil

@@ -468,3 +468,10 @@ func TestDecodeErrors(t *testing.T) {
 		}
 	}
 }
+
+// appendInt appends the one form of a number.
+func appendInt(b []byte, i int64) []byte {
+	e := encoder{buf: b}
+	e.int(i)
+	return e.buf
+}

@@ -12,8 +12,9 @@ type structNode struct {
 
 type structField struct {
 	Field
-	node  node
-	index int // in the Go struct
+	node   node
+	scalar bool // whether node is one
+	index  int  // in the Go struct
 }
 
 // Field describes one saved field of a component.
@@ -52,10 +53,12 @@ func (n *structNode) encodeWithout(e *encoder, v reflect.Value, omit []bool) err
 	for i := range n.fields {
 		f := &n.fields[i]
 		value := v.Field(f.index)
-		if omit != nil && omit[i] {
+		if i < len(omit) && omit[i] {
 			value = reflect.Zero(value.Type())
 		}
-		if err := f.node.encode(e, value); err != nil {
+		if f.scalar {
+			e.scalar(value)
+		} else if err := f.node.encode(e, value); err != nil {
 			return at("."+f.GoName, err)
 		}
 	}
@@ -71,23 +74,30 @@ func (n *structNode) decode(d *decoder, v reflect.Value) error {
 		return err
 	}
 	for i := range n.fields {
-		if err := n.decodeField(d, v, i); err != nil {
-			return err
+		f := &n.fields[i]
+		value := v.Field(f.index)
+		var err error
+		if f.scalar {
+			err = d.scalar(value)
+		} else {
+			err = f.decode(d, value)
+		}
+		if err != nil {
+			return at("."+f.GoName, err)
 		}
 	}
 	d.leave()
 	return nil
 }
 
-func (n *structNode) decodeField(d *decoder, v reflect.Value, i int) error {
-	f := &n.fields[i]
+func (f *structField) decode(d *decoder, v reflect.Value) error {
 	outer := d.optional
 	d.optional = f.Optional
-	if err := f.node.decode(d, v.Field(f.index)); err != nil {
-		return at("."+f.GoName, err)
+	if err := f.node.decode(d, v); err != nil {
+		return err
 	}
 	d.optional = outer
-	d.direct = nil
+	d.indirect()
 	return nil
 }
 
@@ -104,8 +114,9 @@ func (n *structNode) decodeView(d *decoder, v reflect.Value, view []int) error {
 			}
 			continue
 		}
-		if err := n.decodeField(d, v, i); err != nil {
-			return err
+		f := &n.fields[i]
+		if err := f.decode(d, v.Field(f.index)); err != nil {
+			return at("."+f.GoName, err)
 		}
 	}
 	d.leave()

@@ -182,7 +182,7 @@ func (t *Types) compileType(s site) node {
 		return n
 	}
 	if sig, ok := templateTypes[s.typ]; ok {
-		return stringNode{leaf{sig, 1}}
+		return scalarNode{leaf{sig, 1}}
 	}
 	if named, ok := t.named[s.typ]; ok {
 		return t.compileNamed(s, named)
@@ -276,9 +276,10 @@ func (t *Types) compileSlice(s site) node {
 	if t.isByte(s.typ.Elem()) {
 		return bytesNode{leaf{"y", 1}}
 	}
-	n := &sliceNode{size: int(s.typ.Elem().Size())}
+	n := &sliceNode{size: int(s.typ.Elem().Size()), empty: reflect.MakeSlice(s.typ, 0, 0)}
 	t.remember(s, n)
 	n.elem = t.compile(s.elem("[]"))
+	n.strings = s.typ == reflect.TypeFor[[]string]() && isScalar(n.elem)
 	return t.whole(s, n, n.elem)
 }
 
@@ -307,6 +308,9 @@ func (t *Types) compileMap(s site) node {
 		t.fault(key, "%s cannot be saved as a map key; use a scalar, a string, a netip or codec type, or an array or struct of these", key.typ)
 	}
 	n.elem = t.compile(s.elem("[]"))
+	if isScalar(n.key) && isScalar(n.elem) {
+		n.plain = newPlainMap(s.typ)
+	}
 	return t.whole(s, n, n.key, n.elem)
 }
 
@@ -408,10 +412,12 @@ func (t *Types) compileStruct(s site) node {
 			t.fault(at, "its saved name %q is that of %s too; give one of them another in its state tag", field.Name, other)
 		}
 		names[field.Name] = f.Name
+		value := t.compile(at)
 		n.fields = append(n.fields, structField{
-			Field: field,
-			node:  t.compile(at),
-			index: f.Index[0],
+			Field:  field,
+			node:   value,
+			scalar: isScalar(value),
+			index:  f.Index[0],
 		})
 	}
 	return n

@@ -1,0 +1,124 @@
+package codec
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// This file holds the way around reflection for what states have most of beside
+// structs: lists of strings, and maps from strings to scalars. It writes and
+// accepts what the nodes of container.go do. Those call it only where no codec
+// is registered for a string or for the scalar.
+
+func encodeStrings(e *encoder, v reflect.Value) error {
+	list, _ := reflect.TypeAssert[[]string](v)
+	for i, s := range list {
+		e.string(s)
+		if err := e.fits(); err != nil {
+			return at(index(i), err)
+		}
+	}
+	return nil
+}
+
+func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
+	list := make([]string, length)
+	for i := range list {
+		if list[i], err = d.string(); err != nil {
+			return at(index(i), err)
+		}
+	}
+	*v.Addr().Interface().(*[]string) = list
+	return nil
+}
+
+// plainMap writes and reads the entries of a map.
+type plainMap interface {
+	encode(*encoder, reflect.Value) error
+	decode(d *decoder, v reflect.Value, length int) error
+}
+
+// newPlainMap returns nil for a type that has none.
+func newPlainMap(typ reflect.Type) plainMap {
+	if typ.Key() != reflect.TypeFor[string]() {
+		return nil
+	}
+	switch typ.Elem() {
+	case reflect.TypeFor[string]():
+		return stringMap[string]{(*encoder).string, (*decoder).string}
+	case reflect.TypeFor[bool]():
+		return stringMap[bool]{(*encoder).bool, (*decoder).bool}
+	case reflect.TypeFor[int64]():
+		return stringMap[int64]{(*encoder).int, (*decoder).int}
+	case reflect.TypeFor[float64]():
+		return stringMap[float64]{(*encoder).float64, (*decoder).float64}
+	case reflect.TypeFor[int]():
+		return stringMap[int]{
+			func(e *encoder, i int) { e.int(int64(i)) },
+			func(d *decoder) (int, error) {
+				i, err := d.int()
+				if int64(int(i)) != i {
+					return 0, errTooLarge
+				}
+				return int(i), err
+			},
+		}
+	}
+	return nil
+}
+
+// stringMap is a map[string]E, or of a named type of that kind.
+type stringMap[E any] struct {
+	write func(*encoder, E)
+	read  func(*decoder) (E, error)
+}
+
+func (n stringMap[E]) encode(e *encoder, v reflect.Value) error {
+	m, ok := reflect.TypeAssert[map[string]E](v)
+	if !ok {
+		m, _ = reflect.TypeAssert[map[string]E](v.Convert(reflect.TypeFor[map[string]E]()))
+	}
+	var few [8]string // on the stack
+	keys := few[:0]
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compareEncoded)
+	for _, k := range keys {
+		e.string(k)
+		n.write(e, m[k])
+		if err := e.fits(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n stringMap[E]) decode(d *decoder, v reflect.Value, length int) error {
+	m := make(map[string]E, length)
+	var last string
+	for i := range length {
+		key, err := d.string()
+		if err != nil {
+			return at("[key]", err)
+		}
+		if i > 0 && compareEncoded(last, key) >= 0 {
+			return errKeyOrder
+		}
+		elem, err := n.read(d)
+		if err != nil {
+			return at("[]", err)
+		}
+		m[key], last = elem, key
+	}
+	v.Set(reflect.ValueOf(m))
+	return nil
+}
+
+// compareEncoded compares strings as their encoded bytes compare, which begin
+// with the length.
+func compareEncoded(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
