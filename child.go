@@ -32,7 +32,7 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
 	case parent == nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
-	case in.envelope.parent != "":
+	case in.envelope.key != "":
 		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
 	case x.child(in.component, parent, o.key) != nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
@@ -65,7 +65,7 @@ func (x *exchange) drop(in *instance) {
 }
 
 func (e *envelope) isChild(parent *instance, key string) bool {
-	return e.parent == parent.envelope.instance && e.key == key
+	return e.key == key && e.parent == parent.envelope.instance
 }
 
 // Child returns the child of parent that was attached with [Under] and that
@@ -138,32 +138,33 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 }
 
 // childToken finds the child among the request's further tokens.
-func (x *exchange) childToken(c *component, parent *instance, key string) (*authentic, error) {
+func (x *exchange) childToken(c *component, parent *instance, key string) (authentic, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.others == nil {
 		x.others = x.m.authenticated(parent.keys, x.tokens)
 	}
 	var found *authentic
-	for _, a := range x.others {
+	for i := range x.others {
+		a := &x.others[i]
 		if a.component != c.name || !a.isChild(parent, key) {
 			continue
 		}
 		if found != nil {
-			return nil, fmt.Errorf("%w: two tokens are for one child %s", ErrInvalid, c.name)
+			return authentic{}, fmt.Errorf("%w: two tokens are for one child %s", ErrInvalid, c.name)
 		}
 		found = a
 	}
 	if found == nil {
-		return nil, fmt.Errorf("%w: no token is for that child %s", ErrMissing, c.name)
+		return authentic{}, fmt.Errorf("%w: no token is for that child %s", ErrMissing, c.name)
 	}
-	return found, nil
+	return *found, nil
 }
 
 // authenticated returns those of the tokens that are the owner's, but for the
 // first, which is the acting component's.
-func (m *Middleware) authenticated(keys *keyring, tokens []string) []*authentic {
-	others := []*authentic{} // not nil: they have been looked at
+func (m *Middleware) authenticated(keys *keyring, tokens []string) []authentic {
+	others := []authentic{} // not nil: they have been looked at
 	for _, token := range tokens[min(1, len(tokens)):] {
 		if m.checkToken(token) != nil {
 			continue

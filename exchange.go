@@ -49,7 +49,7 @@ type exchange struct {
 	unsent    string             // what is lost by a token too large for the header, unless the page gets it
 	warnings  []func()           // run by unlock
 	tokens    []string           // all of the request's
-	others    []*authentic       // of those but the first that authenticate; nil until a child was asked for
+	others    []authentic        // of those but the first that authenticate; nil until a child was asked for
 
 	fetched  fetched // locks itself
 	encoding string  // Content-Encoding from outside the middleware

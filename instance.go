@@ -70,23 +70,23 @@ type authentic struct {
 
 // authenticate opens the envelope of a token that checkToken let through. It
 // runs no code of the application.
-func (m *Middleware) authenticate(keys *keyring, token string) (*authentic, error) {
-	start := time.Now()
+func (m *Middleware) authenticate(keys *keyring, token string) (authentic, error) {
+	start := m.startTimer()
 	plain, err := keys.decrypt(token)
 	if err != nil {
-		return nil, err
+		return authentic{}, err
 	}
-	e, err := parseEnvelope(token, plain)
+	e, err := m.parseEnvelope(token, plain)
 	if err != nil {
-		return nil, err
+		return authentic{}, err
 	}
-	return &authentic{*e, token, time.Since(start)}, nil
+	return authentic{e, token, m.since(start)}, nil
 }
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
-func (m *Middleware) resume(ctx context.Context, keys *keyring, a *authentic, f *fetched, prepare func(state any)) (*instance, error) {
-	start := time.Now()
+func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (*instance, error) {
+	start := m.startTimer()
 	now := m.now()
 	e := &a.envelope
 	if err := m.checkAge(e, now); err != nil {
@@ -117,7 +117,7 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a *authentic, f 
 	if err := m.load(ctx, in); err != nil {
 		return nil, err
 	}
-	m.opt.Observer.Opened(c.name, a.took+time.Since(start))
+	m.opt.Observer.Opened(c.name, a.took+m.since(start))
 	return in, nil
 }
 
@@ -150,7 +150,7 @@ func decodeError(err error) error {
 func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	next := in.envelope
 	next.revision++
-	plain = next.appendHead(nil)
+	plain = next.appendHead(make([]byte, 0, next.headRoom()+in.component.plan.Room()))
 	head = len(plain)
 	// Three bytes of what is encrypted are four of the token.
 	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)
@@ -173,7 +173,7 @@ func (m *Middleware) changed(in *instance) (bool, error) {
 // seal returns a token of the state as it is now: the one last opened or sealed
 // if it is still good, and otherwise one of the next revision.
 func (m *Middleware) seal(in *instance) (string, error) {
-	start := time.Now()
+	start := m.startTimer()
 	if in.envelope.firstSealed.IsZero() {
 		in.envelope.firstSealed = m.now()
 	}
@@ -190,10 +190,10 @@ func (m *Middleware) seal(in *instance) (string, error) {
 // sealAs returns a token of the next revision that holds data, which an earlier
 // one held, and not the state as it is now.
 func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
-	start := time.Now()
+	start := m.startTimer()
 	next := in.envelope
 	next.revision++
-	plain := next.appendHead(nil)
+	plain := next.appendHead(make([]byte, 0, next.headRoom()+len(data)))
 	return m.encrypt(in, append(plain, data...), len(plain), start)
 }
 
@@ -216,7 +216,7 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 	in.envelope.revision++
 	in.envelope.lastSealed = now
 	in.envelope.data = plain[head:]
-	m.opt.Observer.Sealed(in.component.name, time.Since(start))
+	m.opt.Observer.Sealed(in.component.name, m.since(start))
 	return token, nil
 }
 
@@ -270,6 +270,21 @@ func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any
 		return nil, err
 	}
 	return in.state, nil
+}
+
+// startTimer and since measure for the observer: a clock is not read for nobody.
+func (m *Middleware) startTimer() (start time.Time) {
+	if m.observed {
+		start = time.Now()
+	}
+	return start
+}
+
+func (m *Middleware) since(start time.Time) time.Duration {
+	if !m.observed {
+		return 0
+	}
+	return time.Since(start)
 }
 
 func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*instance, error) {

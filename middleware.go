@@ -107,6 +107,7 @@ type Middleware struct {
 	opt       Options
 	extracted [][]byte // of opt.Secrets, see keyring
 	unbound   bool
+	observed  bool   // whether there is an Options.Observer
 	formField string // of the first FormSource, "" if there is none
 	seed      maphash.Seed
 	refused   []atomic.Uint64 // how often, by place in answers; the last for all other errors
@@ -119,6 +120,7 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	if r == nil {
 		return nil, errors.New("pagestate: the registry is nil; use NewRegistry")
 	}
+	observed := o.Observer != nil
 	o.fillIn()
 	if err := errors.Join(r.close(), o.check()); err != nil {
 		return nil, err
@@ -130,6 +132,7 @@ func New(r *Registry, o Options) (*Middleware, error) {
 		opt:       o,
 		extracted: extract(o.Secrets),
 		unbound:   unbound,
+		observed:  observed,
 		seed:      maphash.MakeSeed(),
 		refused:   make([]atomic.Uint64, len(answers)+1),
 	}

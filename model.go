@@ -146,6 +146,9 @@ func (f *fetched) row(model *codec.Plan, key any) any {
 
 // resolve fetches what a state of the component refers to, and puts it there.
 func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.References, f *fetched) error {
+	if refs.Empty() {
+		return nil
+	}
 	for _, model := range refs.Models() {
 		keys := f.missing(model, refs.Keys(model))
 		if len(keys) == 0 {

@@ -267,5 +267,14 @@ func (r *Registry) component(typ reflect.Type) (*component, error) {
 	return nil, fmt.Errorf("pagestate: %v is not a registered component; call Register for it before New", typ)
 }
 
+// knownName returns a name as the registry has it, so that none is copied out of
+// every token, and a copy of one that is not registered.
+func (r *Registry) knownName(name []byte) string {
+	if c := r.components[r.names[string(name)]]; c != nil {
+		return c.name
+	}
+	return string(name)
+}
+
 // named returns the component registered under a name, or nil.
 func (r *Registry) named(name string) *component { return r.components[r.names[name]] }

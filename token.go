@@ -93,7 +93,11 @@ type keyring struct {
 	owner     Owner
 	extracted [][]byte
 	info      []byte
-	keys      []*fernet.Key
+	keys      [maxSecrets]*fernet.Key
+
+	// What most owners need is allocated with the rest.
+	infoRoom [96]byte
+	current  fernet.Key
 }
 
 // newKeyring returns the keys of o. An owner without a name is anonymous where
@@ -109,18 +113,14 @@ func (m *Middleware) newKeyring(o Owner) *keyring {
 	if m.unbound {
 		o.Session = ""
 	}
-	return &keyring{
-		owner:     o,
-		extracted: m.extracted,
-		info:      keyInfo(m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User),
-		keys:      make([]*fernet.Key, len(m.extracted)),
-	}
+	k := &keyring{owner: o, extracted: m.extracted}
+	k.info = appendKeyInfo(k.infoRoom[:0], m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User)
+	return k
 }
 
-// keyInfo writes each part with its length in front, so that no two lists of
-// parts give the same bytes.
-func keyInfo(purpose string, binding byte, session string, kind byte, user string) []byte {
-	var info []byte
+// appendKeyInfo writes each part with its length in front, so that no two lists
+// of parts give the same bytes.
+func appendKeyInfo(info []byte, purpose string, binding byte, session string, kind byte, user string) []byte {
 	for _, part := range []string{formatLabel, purpose, string([]byte{binding}), session, string([]byte{kind}), user} {
 		info = binary.BigEndian.AppendUint32(info, uint32(len(part)))
 		info = append(info, part...)
@@ -129,14 +129,18 @@ func keyInfo(purpose string, binding byte, session string, kind byte, user strin
 }
 
 func (k *keyring) key(i int) (*fernet.Key, error) {
-	if k.keys[i] == nil {
-		key := new(fernet.Key)
-		if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[i], k.info), key[:]); err != nil {
-			return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
-		}
-		k.keys[i] = key
+	if k.keys[i] != nil {
+		return k.keys[i], nil
 	}
-	return k.keys[i], nil
+	key := &k.current
+	if i > 0 {
+		key = new(fernet.Key)
+	}
+	if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[i], k.info), key[:]); err != nil {
+		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
+	}
+	k.keys[i] = key
+	return key, nil
 }
 
 // encrypt seals with the current secret.
@@ -184,15 +188,17 @@ func checkForm(token string) error {
 		return fmt.Errorf("%w: it has not the length of a token", ErrInvalid)
 	}
 	body := token[:len(token)-padding(token)]
+	var all byte
 	for i := range len(body) {
-		if base64Value(body[i]) < 0 {
-			return fmt.Errorf("%w: it is not base64url", ErrInvalid)
-		}
+		all |= base64Values[body[i]]
+	}
+	if all&noBase64 != 0 {
+		return fmt.Errorf("%w: it is not base64url", ErrInvalid)
 	}
 	// The last character holds bits that stand for nothing and must be 0: two
 	// bits if one padding character follows, four if two do.
-	unused := 1<<(2*padding(token)) - 1
-	if base64Value(body[len(body)-1])&unused != 0 {
+	unused := byte(1)<<(2*padding(token)) - 1
+	if base64Values[body[len(body)-1]]&unused != 0 {
 		return fmt.Errorf("%w: it is not canonical base64url", ErrInvalid)
 	}
 	return nil
@@ -211,22 +217,19 @@ func padding(token string) int {
 	return n
 }
 
-// base64Value is the value of a character of base64url, or -1.
-func base64Value(c byte) int {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return int(c - 'A')
-	case 'a' <= c && c <= 'z':
-		return int(c-'a') + 26
-	case '0' <= c && c <= '9':
-		return int(c-'0') + 52
-	case c == '-':
-		return 62
-	case c == '_':
-		return 63
+// base64Values are the values of the characters of base64url. Those of all other
+// bytes have the bit noBase64.
+var base64Values = func() (values [256]byte) {
+	for c := range values {
+		values[c] = noBase64
 	}
-	return -1
-}
+	for value, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		values[c] = byte(value)
+	}
+	return values
+}()
+
+const noBase64 = 0x80
 
 // envelope is what a token holds.
 type envelope struct {
@@ -234,19 +237,23 @@ type envelope struct {
 	lastSealed  time.Time // to the second; it stands in the Fernet token around
 	component   string
 	version     uint64
-	key         string // of a child, within its parent
-	parent      string // the instance of a child's parent, or ""
-	instance    string // instanceBytes random bytes
+	key         string     // of a child, within its parent; "" for what is no child
+	parent      instanceID // of a child's parent
+	instance    instanceID
 	revision    uint64 // how often the instance has been sealed
 	data        []byte // shapes and payload, see internal/codec
 }
 
-// newInstanceID returns the identity of one component on one page.
-func newInstanceID() string {
-	id := make([]byte, instanceBytes)
-	rand.Read(id) // never fails, see crypto/rand
-	return string(id)
+// instanceID is the identity of one component on one page.
+type instanceID [instanceBytes]byte
+
+func newInstanceID() (id instanceID) {
+	rand.Read(id[:]) // never fails, see crypto/rand
+	return id
 }
+
+// headRoom is more than the head takes.
+func (e *envelope) headRoom() int { return 64 + len(e.component) + len(e.key) + 2*instanceBytes }
 
 // appendHead writes all but the data, which follows it to the end.
 func (e *envelope) appendHead(b []byte) []byte {
@@ -255,42 +262,46 @@ func (e *envelope) appendHead(b []byte) []byte {
 	b = msgp.AppendString(b, e.component)
 	b = msgp.AppendUint64(b, e.version)
 	b = msgp.AppendString(b, e.key)
-	b = msgp.AppendBytes(b, []byte(e.parent))
-	b = msgp.AppendBytes(b, []byte(e.instance))
+	var parent []byte
+	if e.key != "" {
+		parent = e.parent[:]
+	}
+	b = msgp.AppendBytes(b, parent)
+	b = msgp.AppendBytes(b, e.instance[:])
 	return msgp.AppendUint64(b, e.revision)
 }
 
 // parseEnvelope reads what was decrypted from token.
-func parseEnvelope(token string, plain []byte) (*envelope, error) {
+func (m *Middleware) parseEnvelope(token string, plain []byte) (e envelope, err error) {
 	if len(plain) < 9 {
-		return nil, fmt.Errorf("%w: its content is cut short", ErrInvalid)
+		return e, fmt.Errorf("%w: its content is cut short", ErrInvalid)
 	}
 	if plain[0] != formatVersion {
-		return nil, fmt.Errorf("%w: it has format version %d, this release reads %d", ErrOutdated, plain[0], formatVersion)
+		return e, fmt.Errorf("%w: it has format version %d, this release reads %d", ErrOutdated, plain[0], formatVersion)
 	}
 	r := codec.NewReader(plain[9:])
-	e := &envelope{
+	e = envelope{
 		firstSealed: unix(binary.BigEndian.Uint64(plain[1:])),
 		lastSealed:  sealedAt(token),
-		component:   r.String(),
+		component:   m.registry.knownName(r.String()),
 		version:     r.Uint(),
-		key:         r.String(),
-		parent:      r.Bytes(),
-		instance:    r.Bytes(),
-		revision:    r.Uint(),
+		key:         string(r.String()),
 	}
-	var err error
-	if e.data, err = r.Rest(); err != nil || !e.isWhole() {
-		return nil, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
+	parent, instance := r.Bytes(), r.Bytes()
+	e.revision = r.Uint()
+	if e.data, err = r.Rest(); err != nil || !e.identify(parent, instance) {
+		return e, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
 	}
 	return e, nil
 }
 
-// isWhole tells whether the identity is one that a seal gives.
-func (e *envelope) isWhole() bool {
-	isChild := len(e.parent) == instanceBytes && e.key != ""
-	isNone := e.parent == "" && e.key == ""
-	return len(e.instance) == instanceBytes && (isChild || isNone) && e.revision > 0 && e.revision < math.MaxUint64
+// identify tells whether the identity is one that a seal gives.
+func (e *envelope) identify(parent, instance []byte) bool {
+	copy(e.parent[:], parent)
+	copy(e.instance[:], instance)
+	isChild := len(parent) == instanceBytes && e.key != ""
+	isNone := len(parent) == 0 && e.key == ""
+	return len(instance) == instanceBytes && (isChild || isNone) && e.revision > 0 && e.revision < math.MaxUint64
 }
 
 // sealedAt is the time in a token of canonical form.

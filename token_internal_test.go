@@ -634,15 +634,14 @@ func (v *tokenVector) derive(t *testing.T, m *Middleware) {
 func (v *tokenVector) keys() *keyring {
 	return &keyring{
 		extracted: extract([][]byte{v.Secret}),
-		info:      keyInfo(v.Purpose, v.Binding, v.Session, v.UserKind, v.User),
-		keys:      make([]*fernet.Key, 1),
+		info:      appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User),
 	}
 }
 
 // tokenEncode returns the shapes and the payload of a *T.
 func tokenEncode(t *testing.T, m *Middleware, state any) (shapes, payload []byte) {
 	token := tokenSeal(t, m, state)
-	e, err := parseEnvelope(token, tokenPlain(t, m, token))
+	e, err := m.parseEnvelope(token, tokenPlain(t, m, token))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -660,8 +659,8 @@ func (v *tokenVector) envelope() *envelope {
 		component:   v.Component,
 		version:     uint64(v.Version),
 		key:         v.ChildKey,
-		parent:      string(v.Parent),
-		instance:    string(v.Instance),
+		parent:      instanceID(append(slices.Clip(v.Parent), make([]byte, instanceBytes)...)),
+		instance:    instanceID(v.Instance),
 		revision:    v.Revision,
 		data:        slices.Concat(v.Shapes, v.Payload),
 	}
@@ -673,7 +672,8 @@ func (v *tokenVector) plain() []byte {
 }
 
 func (v *tokenVector) seal(t *testing.T) {
-	v.Instance = tokenHex(newInstanceID())
+	id := newInstanceID()
+	v.Instance = id[:]
 	token, err := v.keys().encrypt(v.plain(), time.Unix(v.LastSealed, 0))
 	if err != nil {
 		t.Fatal(err)
@@ -701,11 +701,11 @@ func (v *tokenVector) check(t *testing.T, m *Middleware, want *tokenVector) {
 	if !bytes.Equal(plain, v.plain()) {
 		t.Errorf("the plaintext %s", tokenDiff(hex.EncodeToString(plain), hex.EncodeToString(v.plain())))
 	}
-	e, err := parseEnvelope(v.Token, plain)
+	e, err := m.parseEnvelope(v.Token, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(e, v.envelope()) {
+	if !reflect.DeepEqual(&e, v.envelope()) {
 		t.Errorf("the envelope %s", tokenDiff(fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", v.envelope())))
 	}
 	m.opt.Clock = func() time.Time { return e.lastSealed }
@@ -1278,14 +1278,14 @@ func TestChildEnvelope(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	parent, err := parseEnvelope(tokens[0], tokenPlain(t, m, tokens[0]))
+	parent, err := m.parseEnvelope(tokens[0], tokenPlain(t, m, tokens[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain := tokenPlain(t, m, tokens[1])
 	p := tokenNewPieces(t, m)
 	p.key = []byte("\xa9row 3, é")
-	p.parent = []byte("\xc4\x10" + parent.instance)
+	p.parent = append([]byte("\xc4\x10"), parent.instance[:]...)
 	shapes, payload := tokenEncode(t, m, &tokenCounter{Count: 3})
 	p.data = append(shapes, payload...)
 	drawn := len(p.join()) - len(p.data) - len(p.revision) - instanceBytes
@@ -1293,8 +1293,8 @@ func TestChildEnvelope(t *testing.T) {
 	if want := p.join(); !bytes.Equal(plain, want) {
 		t.Errorf("the child's plaintext %s", tokenDiff(hex.EncodeToString(plain), hex.EncodeToString(want)))
 	}
-	if parent.key != "" || parent.parent != "" || parent.revision != 1 {
-		t.Errorf("the parent has the key %q, a parent of %d bytes and revision %d", parent.key, len(parent.parent), parent.revision)
+	if parent.key != "" || parent.parent != (instanceID{}) || parent.revision != 1 {
+		t.Errorf("the parent has the key %q, the parent %x and revision %d", parent.key, parent.parent, parent.revision)
 	}
 }
 

@@ -3,16 +3,19 @@ module github.com/pagestate/pagestate/bench
 go 1.25.0
 
 require (
+	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611
+	github.com/fxamacker/cbor/v2 v2.10.0
+	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
 	github.com/pagestate/pagestate v0.0.0
+	golang.org/x/crypto v0.55.0
 )
 
 require (
-	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611 // indirect
-	github.com/gorilla/securecookie v1.1.2 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
-	golang.org/x/crypto v0.55.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
 )
 
 replace github.com/pagestate/pagestate => ../

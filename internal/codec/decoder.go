@@ -14,9 +14,10 @@ import (
 // and headers of what does not follow, so each result is checked here.
 type decoder struct {
 	payload []byte
-	pos     int    // how much of it has been read
-	text    string // the payload, once there is a string in it: strings are parts of it
-	budget  int    // how many bytes may still be allocated
+	pos     int      // how much of it has been read
+	text    string   // the payload, once there is a string in it: strings are parts of it
+	shared  []string // room for short lists
+	budget  int      // how many bytes may still be allocated
 	depth   int
 
 	References
@@ -44,6 +45,18 @@ func (d *decoder) release() {
 	*d = decoder{}
 	decoders.Put(d)
 }
+
+var (
+	errNotArray    = malformed("not an array")
+	errNotMap      = malformed("not a map")
+	errNotFloat64  = malformed("not a float64")
+	errNotFloat32  = malformed("not a float32")
+	errNotString   = malformed("not a string")
+	errNotBytes    = malformed("not bytes")
+	errNotBool     = malformed("not a bool")
+	errNotNumber   = malformed("not a number")
+	errNotShortest = malformed("not the shortest form of a number")
+)
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
@@ -141,7 +154,7 @@ func (d *decoder) arrayHeader() (int, error) {
 	}
 	n, rest, err := msgp.ReadArrayHeaderBytes(d.rest())
 	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
-		return 0, malformed("not an array")
+		return 0, errNotArray
 	}
 	d.pos += headerSize(n)
 	return int(n), nil
@@ -154,7 +167,7 @@ func (d *decoder) mapHeader() (int, error) {
 	}
 	n, rest, err := msgp.ReadMapHeaderBytes(d.rest())
 	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
-		return 0, malformed("not a map")
+		return 0, errNotMap
 	}
 	d.pos += headerSize(n)
 	return int(n), nil
@@ -230,7 +243,7 @@ func (d *decoder) nil() bool {
 func (d *decoder) bool() (bool, error) {
 	c := d.next()
 	if c != trueByte && c != falseByte {
-		return false, malformed("not a bool")
+		return false, errNotBool
 	}
 	d.pos++
 	return c == trueByte, nil
@@ -243,12 +256,12 @@ func (d *decoder) uint() (uint64, error) {
 		return uint64(c), nil
 	}
 	if c < firstUint || c > lastUint {
-		return 0, malformed("not a number")
+		return 0, errNotNumber
 	}
 	size := 1 << (c - firstUint)
 	u, ok := d.number(size)
 	if !ok || uintSize(u) != 1+size {
-		return 0, malformed("not the shortest form of a number")
+		return 0, errNotShortest
 	}
 	d.pos += 1 + size
 	return u, nil
@@ -263,7 +276,7 @@ func (d *decoder) int() (int64, error) {
 	if c < firstInt || c > lastInt {
 		u, err := d.uint()
 		if u > math.MaxInt64 {
-			return 0, malformed("not a number")
+			return 0, errNotNumber
 		}
 		return int64(u), err
 	}
@@ -271,7 +284,7 @@ func (d *decoder) int() (int64, error) {
 	u, ok := d.number(size)
 	i := int64(u<<(64-8*size)) >> (64 - 8*size) // with its sign
 	if !ok || i >= 0 || negativeSize(i) != 1+size {
-		return 0, malformed("not the shortest form of a number")
+		return 0, errNotShortest
 	}
 	d.pos += 1 + size
 	return i, nil
@@ -297,7 +310,7 @@ func (d *decoder) number(size int) (u uint64, ok bool) {
 
 func (d *decoder) float64() (float64, error) {
 	if d.next() != float64Byte || d.left() < 9 {
-		return 0, malformed("not a float64")
+		return 0, errNotFloat64
 	}
 	u, _ := d.number(8)
 	d.pos += 9
@@ -306,13 +319,13 @@ func (d *decoder) float64() (float64, error) {
 
 func (d *decoder) float32() (float32, error) {
 	if d.next() != float32Byte || d.left() < 5 {
-		return 0, malformed("not a float32")
+		return 0, errNotFloat32
 	}
 	u, _ := d.number(4)
 	f := math.Float32frombits(uint32(u))
 	// reflect holds floats as float64, and the way there quiets a signalling NaN.
 	if math.Float32bits(float32(float64(f))) != uint32(u) {
-		return 0, malformed("not a float32")
+		return 0, errNotFloat32
 	}
 	d.pos += 5
 	return f, nil
@@ -357,11 +370,11 @@ func (d *decoder) stringHeader() (start int, err error) {
 		return start, nil
 	}
 	if huge(d.rest()) {
-		return 0, malformed("not a string")
+		return 0, errNotString
 	}
 	s, rest, err := msgp.ReadStringZC(d.rest())
 	if err != nil || d.left()-len(rest) != blobSize(len(s), lastFixstr+1)+len(s) {
-		return 0, malformed("not a string")
+		return 0, errNotString
 	}
 	d.pos = len(d.payload) - len(rest)
 	return d.pos - len(s), nil
@@ -370,11 +383,11 @@ func (d *decoder) stringHeader() (start int, err error) {
 // bytes returns a part of the payload, which the caller copies if it keeps it.
 func (d *decoder) bytes() ([]byte, error) {
 	if huge(d.rest()) {
-		return nil, malformed("not bytes")
+		return nil, errNotBytes
 	}
 	b, rest, err := msgp.ReadBytesZC(d.rest())
 	if err != nil || d.left()-len(rest) != blobSize(len(b), 0)+len(b) {
-		return nil, malformed("not bytes")
+		return nil, errNotBytes
 	}
 	d.pos = len(d.payload) - len(rest)
 	return b, nil

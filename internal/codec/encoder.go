@@ -108,57 +108,63 @@ func (e *encoder) bool(v bool) {
 	}
 }
 
-func (e *encoder) float64(f float64) { e.number(float64Byte, 8, math.Float64bits(f)) }
+func (e *encoder) float64(f float64) { e.long(float64Byte, math.Float64bits(f)) }
 
-func (e *encoder) float32(f float32) { e.number(float32Byte, 4, uint64(math.Float32bits(f))) }
+func (e *encoder) float32(f float32) {
+	u := math.Float32bits(f)
+	e.buf = append(e.buf, float32Byte, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+}
 
 // uint takes the shortest form.
 func (e *encoder) uint(u uint64) {
-	switch {
-	case u <= lastFixint:
+	if u <= lastFixint {
 		e.buf = append(e.buf, byte(u))
+	} else {
+		e.longUint(u)
+	}
+}
+
+func (e *encoder) longUint(u uint64) {
+	switch {
 	case u <= math.MaxUint8:
-		e.number(firstUint, 1, u)
+		e.buf = append(e.buf, firstUint, byte(u))
 	case u <= math.MaxUint16:
-		e.number(firstUint+1, 2, u)
+		e.buf = append(e.buf, firstUint+1, byte(u>>8), byte(u))
 	case u <= math.MaxUint32:
-		e.number(firstUint+2, 4, u)
+		e.buf = append(e.buf, firstUint+2, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 	default:
-		e.number(firstUint+3, 8, u)
+		e.long(firstUint+3, u)
 	}
 }
 
 // int takes the shortest form, as every MessagePack writer does: an unsigned
 // one for a number that is not negative.
 func (e *encoder) int(i int64) {
-	switch {
-	case i >= 0:
+	if i >= 0 {
 		e.uint(uint64(i))
-	case i >= -32:
-		e.buf = append(e.buf, byte(i))
-	case i >= math.MinInt8:
-		e.number(firstInt, 1, uint64(i))
-	case i >= math.MinInt16:
-		e.number(firstInt+1, 2, uint64(i))
-	case i >= math.MinInt32:
-		e.number(firstInt+2, 4, uint64(i))
-	default:
-		e.number(firstInt+3, 8, uint64(i))
+	} else {
+		e.negative(i)
 	}
 }
 
-// number writes the last bytes of u, behind the one that says how many.
-func (e *encoder) number(form byte, size int, u uint64) {
-	switch size {
-	case 1:
-		e.buf = append(e.buf, form, byte(u))
-	case 2:
-		e.buf = append(e.buf, form, byte(u>>8), byte(u))
-	case 4:
-		e.buf = append(e.buf, form, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+func (e *encoder) negative(i int64) {
+	switch {
+	case i >= -32:
+		e.buf = append(e.buf, byte(i))
+	case i >= math.MinInt8:
+		e.buf = append(e.buf, firstInt, byte(i))
+	case i >= math.MinInt16:
+		e.buf = append(e.buf, firstInt+1, byte(i>>8), byte(i))
+	case i >= math.MinInt32:
+		e.buf = append(e.buf, firstInt+2, byte(i>>24), byte(i>>16), byte(i>>8), byte(i))
 	default:
-		e.buf = append(e.buf, form, byte(u>>56), byte(u>>48), byte(u>>40), byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+		e.long(firstInt+3, uint64(i))
 	}
+}
+
+// long writes eight bytes behind the one that says what they are.
+func (e *encoder) long(form byte, u uint64) {
+	e.buf = append(e.buf, form, byte(u>>56), byte(u>>48), byte(u>>40), byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 }
 
 func (e *encoder) string(s string) {

@@ -24,7 +24,7 @@ func encodeStrings(e *encoder, v reflect.Value) error {
 }
 
 func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
-	list := make([]string, length)
+	list := d.strings(length)
 	for i := range list {
 		if list[i], err = d.string(); err != nil {
 			return at(index(i), err)
@@ -32,6 +32,23 @@ func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
 	}
 	*v.Addr().Interface().(*[]string) = list
 	return nil
+}
+
+// smallLists is how many strings short lists share room for.
+const smallLists = 32
+
+// list returns room for strings. Short lists get a part of what several share,
+// which none of them can grow into.
+func (d *decoder) strings(length int) []string {
+	if length > smallLists/4 {
+		return make([]string, length)
+	}
+	if len(d.shared) < length {
+		d.shared = make([]string, max(length, min(smallLists, d.left())))
+	}
+	list := d.shared[:length:length]
+	d.shared = d.shared[length:]
+	return list
 }
 
 // plainMap writes and reads the entries of a map.

@@ -12,6 +12,7 @@ import (
 // pooled is a value that fills whatever an encoder and a decoder can hold.
 type pooled struct {
 	Text   string
+	List   []string
 	Counts map[[2]int]int
 	Any    any
 	Held   any
@@ -26,6 +27,7 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	p := refPlan[pooled](t)
 	value := reflect.ValueOf(&pooled{
 		Text:   "of another visitor",
+		List:   []string{"also"},
 		Counts: map[[2]int]int{{1, 2}: 3},
 		Any:    item{"a"},
 		Held:   refRow{ID: 3},

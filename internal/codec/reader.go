@@ -10,28 +10,27 @@ type Reader struct {
 // NewReader returns a reader of b.
 func NewReader(b []byte) *Reader { return &Reader{d: newDecoder(b)} }
 
-// String reads a string.
-func (r *Reader) String() string { return read(r, r.d.rawString) }
-
-// Bytes reads bytes, as a string.
-func (r *Reader) Bytes() string { return read(r, r.d.bytes) }
-
-func read(r *Reader, next func() ([]byte, error)) string {
-	if r.err != nil {
-		return ""
+// String reads a string. What it returns is a part of what is read.
+func (r *Reader) String() (s []byte) {
+	if r.err == nil {
+		s, r.err = r.d.rawString()
 	}
-	b, err := next()
-	r.err = err
-	return string(b)
+	return s
+}
+
+// Bytes reads bytes. What it returns is a part of what is read.
+func (r *Reader) Bytes() (b []byte) {
+	if r.err == nil {
+		b, r.err = r.d.bytes()
+	}
+	return b
 }
 
 // Uint reads an unsigned number.
-func (r *Reader) Uint() uint64 {
-	if r.err != nil {
-		return 0
+func (r *Reader) Uint() (u uint64) {
+	if r.err == nil {
+		u, r.err = r.d.uint()
 	}
-	u, err := r.d.uint()
-	r.err = err
 	return u
 }
 

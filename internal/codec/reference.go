@@ -105,6 +105,9 @@ type References struct {
 	after []func()
 }
 
+// Empty tells whether there is no such place.
+func (r *References) Empty() bool { return len(r.list) == 0 }
+
 // Missing says which row did not come back.
 type Missing struct {
 	Model string

@@ -1,0 +1,242 @@
+package bench_test
+
+// This file measures whole requests, as a handler has them: a state comes in,
+// is changed, and goes out again. What it is measured against keeps the same
+// value in a session: gorilla's in an encrypted cookie, and scs in the memory of
+// the server, which is the fastest store that it has.
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/gob"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+	"github.com/pagestate/pagestate"
+)
+
+func BenchmarkRequest(b *testing.B) {
+	b.Run("state=small", requests(newSmall, func(s *small) { s.Count++ }))
+	b.Run("state=medium", requests(newMedium, func(m *medium) { m.Items[3].Done = !m.Items[3].Done }))
+	b.Run("state=large", requests(func() *large { return newLarge(largeRows) }, func(l *large) { l.Rows[3].Active = !l.Rows[3].Active }))
+}
+
+func BenchmarkRequestOfReferences(b *testing.B) {
+	b.Run("state=references", func(b *testing.B) {
+		change := func(r *references) { r.Page++ }
+		for _, bd := range bindings() {
+			b.Run("impl=pagestate-"+bd.name, measured(pagestateExchange(b, bd.session, newReferences(pageRows), change)))
+		}
+		b.Run("impl=bare", measured(bareExchange()))
+	})
+}
+
+// requests measures each way to keep a T.
+func requests[T any](state func() *T, change func(*T)) func(b *testing.B) {
+	return func(b *testing.B) {
+		for _, bd := range bindings() {
+			b.Run("impl=pagestate-"+bd.name, measured(pagestateExchange(b, bd.session, state(), change)))
+		}
+		b.Run("impl=gorilla", measured(gorillaExchange(b, state(), change)))
+		b.Run("impl=scs", measured(scsExchange(b, state(), change)))
+		b.Run("impl=bare", measured(bareExchange()))
+	}
+}
+
+// BenchmarkPassingThrough is a request that has no state.
+func BenchmarkPassingThrough(b *testing.B) {
+	for _, bd := range bindings() {
+		x := bareExchange()
+		x.handler = newMiddleware(b, bd.session).Handler(x.handler)
+		b.Run("impl=pagestate-"+bd.name, measured(x))
+	}
+	b.Run("impl=bare", measured(bareExchange()))
+}
+
+// httpExchange is a request that can be sent again and again, and what answers
+// it.
+type httpExchange struct {
+	handler http.Handler
+	request *http.Request
+	kept    int // bytes that the browser keeps, and sends each time
+}
+
+// send answers the request once. Each has a copy of its own.
+func (x *httpExchange) send() *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	x.handler.ServeHTTP(w, x.request.WithContext(context.Background()))
+	return w
+}
+
+func measured(x *httpExchange) func(b *testing.B) {
+	return func(b *testing.B) {
+		if w := x.send(); w.Code != http.StatusOK {
+			b.Fatal(w.Code, w.Body)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			x.send()
+		}
+		b.ReportMetric(float64(x.kept), "kept-B")
+	}
+}
+
+func newRequest() *http.Request { return httptest.NewRequest("POST", "/change", nil) }
+
+func answer(w http.ResponseWriter) error {
+	_, err := io.WriteString(w, "changed")
+	return err
+}
+
+// bareExchange keeps no state.
+func bareExchange() *httpExchange {
+	h := func(w http.ResponseWriter, _ *http.Request) { answer(w) }
+	return &httpExchange{handler: http.HandlerFunc(h), request: newRequest()}
+}
+
+// binding is a way to say whose a token is.
+type binding struct {
+	name    string
+	session pagestate.Binding
+}
+
+// bindings are a cheap one, the cheapest, and the one that decodes a cookie of
+// gorilla's.
+func bindings() []binding {
+	return []binding{
+		{"Cookie", boundByCookie()},
+		{"SessionFunc", pagestate.SessionFunc(func(r *http.Request) string { return r.Header.Get("Session") })},
+		{"Session", pagestate.Session(newCookieStore(), "session")},
+	}
+}
+
+// pagestateExchange has the token in the header of the request, and in that of
+// the response or, if it is too large for one, in the page.
+func pagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T, change func(*T)) *httpExchange {
+	tb.Helper()
+	m := newMiddleware(tb, session)
+	pageHasToken := false
+	handler := pagestate.Handle(func(w http.ResponseWriter, r *http.Request, s *T) error {
+		change(s)
+		if !pageHasToken {
+			return answer(w)
+		}
+		token, err := pagestate.Token(r.Context(), s)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, token)
+		return err
+	})
+	first := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := pagestate.Attach(r.Context(), state); err != nil {
+			tb.Error(err)
+			return
+		}
+		token, err := pagestate.Token(r.Context(), state)
+		if err != nil {
+			tb.Error(err)
+		}
+		io.WriteString(w, token)
+	})
+
+	r := newRequest()
+	r.Header.Set("Session", owner.Session)
+	w := httptest.NewRecorder()
+	m.Handler(first).ServeHTTP(w, r)
+	keepCookies(r, w)
+	token := w.Body.String()
+	r.Header.Set("Page-State", token)
+	pageHasToken = len(token) > 3<<10
+	x := &httpExchange{handler: m.Handler(handler), request: r, kept: len(token)}
+	if answer := x.send(); answer.Header().Get("Page-State") == "" && answer.Body.Len() < len(token)/2 {
+		tb.Error("the answer has no token")
+	}
+	return x
+}
+
+// keepCookies has r send the cookies of a response, and returns their size.
+func keepCookies(r *http.Request, w *httptest.ResponseRecorder) (size int) {
+	for _, c := range w.Result().Cookies() {
+		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+		size += len(c.Value)
+	}
+	return size
+}
+
+// newCookieStore encrypts, as a token is encrypted, and takes values of any
+// size, which no browser would.
+func newCookieStore() *sessions.CookieStore {
+	sum := sha256.Sum256(secret)
+	store := sessions.NewCookieStore(sum[:], sum[:16])
+	for _, c := range store.Codecs {
+		c.(*securecookie.SecureCookie).MaxLength(0)
+	}
+	return store
+}
+
+// gorillaExchange keeps the state in the values of a session of a CookieStore.
+func gorillaExchange[T any](tb testing.TB, state *T, change func(*T)) *httpExchange {
+	tb.Helper()
+	gob.Register(state)
+	store := newCookieStore()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := store.Get(r, "state")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		if s.IsNew {
+			s.Values["state"] = state
+		} else {
+			change(s.Values["state"].(*T))
+		}
+		if err := s.Save(r, w); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer(w)
+	})
+	r := newRequest()
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r.WithContext(context.Background()))
+	size := keepCookies(r, w)
+	x := &httpExchange{handler: handler, request: r, kept: size}
+	if len(x.send().Result().Cookies()) == 0 {
+		tb.Error("the answer has no cookie")
+	}
+	return x
+}
+
+// scsExchange keeps the state in the values of a session in memory.
+func scsExchange[T any](tb testing.TB, state *T, change func(*T)) *httpExchange {
+	tb.Helper()
+	gob.Register(state)
+	manager := scs.New()
+	manager.Store = memstore.NewWithCleanupInterval(0)
+	handler := manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, ok := manager.Get(r.Context(), "state").(*T)
+		if ok {
+			change(s)
+		} else {
+			s = state
+		}
+		manager.Put(r.Context(), "state", s)
+		answer(w)
+	}))
+	r := newRequest()
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	size := keepCookies(r, w)
+	x := &httpExchange{handler: handler, request: r, kept: size}
+	if size == 0 || len(x.send().Result().Cookies()) == 0 {
+		tb.Error("the answer has no cookie")
+	}
+	return x
+}
