@@ -49,8 +49,8 @@ func (x *exchange) child(c *component, parent *instance, key string) *instance {
 }
 
 func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
-	for _, in := range x.instances {
-		if in.keys == x.keys && in.component == c && in.envelope.isChild(parent, key) {
+	for in := range x.all {
+		if in.keys == x.keys && !in.dropped && in.component == c && in.envelope.isChild(parent, key) {
 			return in
 		}
 	}
@@ -61,7 +61,7 @@ func (x *exchange) childLocked(c *component, parent *instance, key string) *inst
 func (x *exchange) drop(in *instance) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.instances, in.state)
+	in.dropped = true
 }
 
 func (e *envelope) isChild(parent *instance, key string) bool {

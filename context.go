@@ -136,14 +136,14 @@ func (x *exchange) token(state any) (string, error) {
 		if changed {
 			return "", fmt.Errorf("pagestate: %s changed after the first byte of the response: too late to seal it", in.component.name)
 		}
-		x.give(in)
+		in.given = true
 		return in.token, nil
 	}
 	token, err := x.m.seal(in)
 	if err != nil {
 		return "", err
 	}
-	x.give(in)
+	in.given = true
 	return token, nil
 }
 
@@ -157,20 +157,12 @@ func (x *exchange) arrivedToken() (string, error) {
 	if !bytes.Equal(plain[head:], x.was) {
 		return "", changedBeforeError(x.acting)
 	}
-	x.give(x.acting)
+	x.acting.given = true
 	return x.asItCame()
 }
 
 func changedBeforeError(in *instance) error {
 	return fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", in.component.name)
-}
-
-// give notes that the page holds the token.
-func (x *exchange) give(in *instance) {
-	if x.given == nil {
-		x.given = make(map[*instance]bool)
-	}
-	x.given[in] = true
 }
 
 // Field returns the token of a state as a hidden form field, named after the

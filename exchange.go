@@ -24,32 +24,31 @@ type exchange struct {
 	m     *Middleware
 	outer *exchange     // of another middleware around this one
 	r     *http.Request // the one the handler gets; only read
-	w     *writer
+	w     writer
 
 	owning sync.Mutex // held while the binding is asked, which may take time
 
 	// mu guards what follows. While it is held, no code of the application runs
 	// but Clock, Observer, codecs and Model.Key, which have no context.
 	mu        sync.Mutex
-	keys      *keyring  // of the owner, nil until it was read
-	acting    *instance // of the first token, nil if there was none
-	arrived   string    // that token
-	was       []byte    // what it held
-	claimed   bool      // whether a guard has seen it, so that it is of no use any more
-	renewed   string    // stands for it then, in a response that seals no change
-	instances map[any]*instance
-	given     map[*instance]bool // those whose token was put into the page
-	cookies   []string           // Set-Cookie lines of the binding
-	touched   bool               // whether the response may depend on a state
-	private   bool               // whether it left as such
-	committed bool               // whether the first byte has left
-	failed    bool               // no change is sealed
-	silent    bool               // not even with a guard: a panic, or the component is gone
-	answering bool               // the error handler was called
-	unsent    string             // what is lost by a token too large for the header, unless the page gets it
-	warnings  []func()           // run by unlock
-	tokens    []string           // all of the request's
-	others    []authentic        // of those but the first that authenticate; nil until a child was asked for
+	keys      *keyring          // of the owner, nil until it was read
+	acting    *instance         // of the first token, nil if there was none
+	arrived   string            // that token
+	was       []byte            // what it held
+	claimed   bool              // whether a guard has seen it, so that it is of no use any more
+	renewed   string            // stands for it then, in a response that seals no change
+	instances map[any]*instance // by their states, but for acting
+	cookies   []string          // Set-Cookie lines of the binding
+	touched   bool              // whether the response may depend on a state
+	private   bool              // whether it left as such
+	committed bool              // whether the first byte has left
+	failed    bool              // no change is sealed
+	silent    bool              // not even with a guard: a panic, or the component is gone
+	answering bool              // the error handler was called
+	unsent    string            // what is lost by a token too large for the header, unless the page gets it
+	warnings  []func()          // run by unlock
+	tokens    []string          // all of the request's
+	others    []authentic       // of those but the first that authenticate; nil until a child was asked for
 
 	fetched  fetched // locks itself
 	encoding string  // Content-Encoding from outside the middleware
@@ -70,7 +69,7 @@ func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchan
 	x.outer, _ = exchangeOf(r.Context())
 	x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	prepareSession(m.opt.Session, x.r)
-	x.w = &writer{ResponseWriter: w, begin: x.commit}
+	x.w = writer{ResponseWriter: w, x: x}
 	return x
 }
 
@@ -136,7 +135,7 @@ func (x *exchange) renew(r *http.Request) error {
 	}
 	x.mu.Lock()
 	defer x.unlock()
-	for _, in := range x.instances {
+	for in := range x.all {
 		if in.keys == x.keys {
 			x.warn(in, "opened or attached before Renew, so it is not sealed; attach it again to keep it")
 		}
@@ -215,7 +214,7 @@ func (x *exchange) act(in *instance, tokens []string) {
 	x.tokens = tokens
 	x.acting, x.arrived, x.was = in, in.token, in.envelope.data
 	x.claimed = x.m.opt.Guard != nil
-	x.hold(in)
+	x.connect(in)
 }
 
 // hold makes in known by the pointer to its state.
@@ -224,6 +223,23 @@ func (x *exchange) hold(in *instance) {
 		x.instances = make(map[any]*instance)
 	}
 	x.instances[in.state] = in
+	x.connect(in)
+}
+
+// all yields the instances that are known.
+func (x *exchange) all(yield func(*instance) bool) {
+	if x.acting != nil && !yield(x.acting) {
+		return
+	}
+	for _, in := range x.instances {
+		if !yield(in) {
+			return
+		}
+	}
+}
+
+// connect has the Component in a state, if there is one, find its way here.
+func (x *exchange) connect(in *instance) {
 	if c, ok := in.state.(interface{ component() *Component }); ok {
 		*c.component() = Component{self: c.component(), exchange: x, state: in.state}
 	}
@@ -282,11 +298,12 @@ func (x *exchange) instance(state any) *instance {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	in := x.instances[state]
-	if in == nil || in.keys != x.keys {
-		return nil
+	for _, in := range [...]*instance{x.instances[state], x.acting} {
+		if in != nil && in.state == state && in.keys == x.keys && !in.dropped {
+			return in
+		}
 	}
-	return in
+	return nil
 }
 
 var errNoSession = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
@@ -356,7 +373,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 	if token == x.arrived {
 		return "", nil
 	}
-	older := x.given[in] && token != before
+	older := in.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
 	changed := !bytes.Equal(in.envelope.data, x.was) // and not only sealed again in time or for the guard
 	if older || changed || x.claimed {
@@ -475,14 +492,14 @@ func (x *exchange) finish() {
 	x.w.proceed(http.StatusOK)
 	x.mu.Lock()
 	defer x.unlock()
-	if x.unsent != "" && !x.given[x.acting] {
+	if x.unsent != "" && !x.acting.given {
 		x.warnOfSize(x.acting, x.unsent)
 	}
 	if x.failed {
 		return
 	}
-	for _, in := range x.instances {
-		if in.keys == x.keys {
+	for in := range x.all {
+		if in.keys == x.keys && !in.dropped {
 			x.warnOfLoss(in, late)
 		}
 	}
@@ -499,7 +516,7 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	}
 	if changed, err := x.m.changed(in); changed || err != nil {
 		why := "changed too late to be sealed: what changed is lost"
-		if in != x.acting && !x.given[in] {
+		if in != x.acting && !in.given {
 			why = "changed, and was not put into the page by Token or Field: what changed is lost"
 		}
 		x.warn(in, why)

@@ -24,6 +24,9 @@ type instance struct {
 	envelope  envelope // of token; its identity stays, its revision grows
 	token     string   // the one last opened or sealed, "" before the first
 	leftOut   leftOut
+	sealed    bool // whether it was sealed here, and not only opened
+	given     bool // whether its token was put into the page
+	dropped   bool // whether it has no token any more, after an error
 
 	// refresh says that the token is sealed again even if nothing changed: it has
 	// little of its idle life left, or a guard has seen it.
@@ -166,8 +169,11 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 
 // changed tells whether the state is another than that in the token.
 func (m *Middleware) changed(in *instance) (bool, error) {
-	plain, head, err := m.encode(in)
-	return err == nil && !bytes.Equal(plain[head:], in.envelope.data), err
+	same, err := in.component.plan.Same(in.value, in.leftOut.fields, in.envelope.data)
+	if err != nil {
+		return false, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
+	}
+	return !same, nil
 }
 
 // seal returns a token of the state as it is now: the one last opened or sealed
@@ -176,6 +182,11 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	start := m.startTimer()
 	if in.envelope.firstSealed.IsZero() {
 		in.envelope.firstSealed = m.now()
+	}
+	if in.sealed && !in.refresh { // most likely there is nothing new
+		if changed, err := m.changed(in); err == nil && !changed {
+			return in.token, nil
+		}
 	}
 	plain, head, err := m.encode(in)
 	if err != nil {
@@ -212,7 +223,7 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes, the most is %d; raise MaxTokenBytes, or save less", in.component.name, len(token), m.opt.MaxTokenBytes)
 	}
 	in.token = token
-	in.refresh = false
+	in.refresh, in.sealed = false, true
 	in.envelope.revision++
 	in.envelope.lastSealed = now
 	in.envelope.data = plain[head:]

@@ -265,9 +265,9 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 		}()
 
 		if err := x.resume(); err != nil {
-			x.fail(x.w, x.r, err, false)
+			x.fail(&x.w, x.r, err, false)
 		} else {
-			next.ServeHTTP(x.w, x.r)
+			next.ServeHTTP(&x.w, x.r)
 		}
 		x.finish()
 		returned = true
@@ -355,7 +355,7 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 		}
 		// Between this writer and the middleware's there may be one that holds
 		// bytes back, so only this one knows whether h wrote any.
-		tracked := &writer{ResponseWriter: w, begin: func(int) bool { return true }}
+		tracked := &writer{ResponseWriter: w}
 		state, err := From[T](r.Context())
 		if err == nil {
 			returned := false

@@ -53,10 +53,14 @@ func HeaderSource(name string) Source {
 type headerSource struct{ name string }
 
 func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
+	lines := r.Header.Values(s.name)
+	if len(lines) == 1 && lines[0] != "" && strings.IndexByte(lines[0], ',') < 0 && lines[0] == trimmed(lines[0]) {
+		return lines, nil // as nearly all of them are
+	}
 	var found []string
-	for _, line := range r.Header.Values(s.name) {
+	for _, line := range lines {
 		for token := range strings.SplitSeq(line, ",") {
-			token = strings.Trim(token, " \t")
+			token = trimmed(token)
 			if token == "" {
 				continue
 			}
@@ -82,6 +86,8 @@ func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
 func FormSource(field string) Source {
 	return formSource{field}
 }
+
+func trimmed(token string) string { return strings.Trim(token, " \t") }
 
 type formSource struct{ field string }
 

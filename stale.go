@@ -384,11 +384,18 @@ func removeLeftovers(h http.Header) {
 
 // varyFields are the request headers that the answers of this package depend
 // on.
-var varyFields = []string{"Cookie", stateHeader, "HX-Request", "Accept"}
+var (
+	varyFields = []string{"Cookie", stateHeader, "HX-Request", "Accept"}
+	allFields  = strings.Join(varyFields, ", ")
+)
 
 // addVary adds those varyFields to Vary that it lacks. A Vary of * says more,
 // and is kept.
 func addVary(h http.Header) {
+	if len(h["Vary"]) == 0 {
+		h.Set("Vary", allFields)
+		return
+	}
 	var fields []string
 	for field := range strings.SplitSeq(strings.Join(h.Values("Vary"), ","), ",") {
 		if field = strings.TrimSpace(field); field != "" {

@@ -10,22 +10,22 @@ import (
 	"net/http"
 )
 
-// writer calls begin once, with the status, from whatever commits the response
-// first. It does itself what commits and unwraps to the rest: a
+// writer has its exchange commit once, with the status, from whatever begins the
+// response first. It does itself what begins it and unwraps to the rest: a
 // ResponseController that found only Unwrap would flush past it.
 type writer struct {
 	http.ResponseWriter
-	begin func(status int) (proceed bool)
+	x *exchange // nil for a writer that only notes whether it began
 
 	began   bool
-	refused bool // begin answered by itself: what the handler writes is dropped
+	refused bool // the exchange answered: what the handler writes is dropped
 }
 
 // proceed tells whether to pass on what commits the response.
 func (w *writer) proceed(status int) bool {
 	if !w.began {
 		w.began = true
-		w.refused = !w.begin(status)
+		w.refused = w.x != nil && !w.x.commit(status)
 	}
 	return !w.refused
 }

@@ -41,6 +41,7 @@ func BenchmarkSealOpen(b *testing.B) {
 	for _, s := range sealedStates() {
 		content := plain(b, seal(b, m, s.state))
 		b.Run("state="+s.name+"/impl=pagestate", sealOpen(m, s.state))
+		b.Run("state="+s.name+"/impl=Reseal", reseal(m, s.state))
 		b.Run("state="+s.name+"/impl=fernet-go", fernetSealOpen(content))
 		b.Run("state="+s.name+"/impl=floor", floorSealOpen(content))
 	}
@@ -56,6 +57,19 @@ func sealOpen(m *pagestate.Middleware, state any) func(b *testing.B) {
 				b.Fatal(err)
 			}
 			if _, err := m.Open(b.Context(), owner, token); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// reseal opens a token and seals its state, as a request does, with one key.
+func reseal(m *pagestate.Middleware, state any) func(b *testing.B) {
+	return func(b *testing.B) {
+		token := seal(b, m, state)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := m.Reseal(b.Context(), owner, token, state); err != nil {
 				b.Fatal(err)
 			}
 		}

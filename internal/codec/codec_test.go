@@ -471,6 +471,74 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestSame has data that differs in each one of its bytes, and in its length.
+func TestSame(t *testing.T) {
+	for _, test := range values {
+		t.Run(test.name, func(t *testing.T) {
+			p := planOf(t, reflect.TypeOf(test.v))
+			v := reflect.ValueOf(test.v)
+			data := mustEncode(t, p, test.v)
+			check := func(what string, data []byte, want bool) {
+				t.Helper()
+				if got, err := p.Same(v, nil, data); got != want || err != nil {
+					t.Errorf("%s: %t, %v", what, got, err)
+				}
+			}
+			check("what was encoded", data, true)
+			check("a byte more", append(slices.Clip(data), 0xc0), false)
+			for i := range data {
+				if i > 300 && i < len(data)-300 {
+					continue // enough of what is large
+				}
+				check("cut short", data[:i], false)
+				other := bytes.Clone(data)
+				other[i] ^= 1
+				check(fmt.Sprintf("byte %d", i), other, false)
+			}
+		})
+	}
+}
+
+// TestSameStops has a value that could not be encoded behind a difference, and
+// before one.
+func TestSameStops(t *testing.T) {
+	type pair struct{ A, B []any }
+	p := planOf(t, reflect.TypeFor[pair]())
+	data := mustEncode(t, p, pair{A: []any{1}, B: []any{1}})
+	tests := []struct {
+		name    string
+		v       pair
+		refused bool
+	}{
+		{"another value first", pair{A: []any{2}, B: []any{struct{}{}}}, false},
+		{"nothing different first", pair{A: []any{1}, B: []any{struct{}{}}}, true},
+		{"a long value", pair{A: []any{strings.Repeat("a", 1<<20)}, B: []any{struct{}{}}}, false},
+	}
+	for _, test := range tests {
+		same, err := p.Same(reflect.ValueOf(test.v), nil, data)
+		if same || errors.Is(err, ErrUnsavable) != test.refused || !test.refused && err != nil {
+			t.Errorf("%s: %t, %v", test.name, same, err)
+		}
+	}
+}
+
+// TestSameOmits has fields that are saved as zero.
+func TestSameOmits(t *testing.T) {
+	type pair struct{ A, B int }
+	p := planOf(t, reflect.TypeFor[pair]())
+	v := reflect.ValueOf(pair{1, 2})
+	data, err := p.Encode(nil, v, []bool{false, true}, noLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, omit := range [][]bool{{false, true}, {true, false}, nil} {
+		same, err := p.Same(v, omit, data)
+		if want := omit != nil && omit[1]; same != want || err != nil {
+			t.Errorf("%v: %t, %v", omit, same, err)
+		}
+	}
+}
+
 // Whatever can be encoded can be decoded only if both count alike.
 func TestChargesAreEqual(t *testing.T) {
 	for _, test := range values {

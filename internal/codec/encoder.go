@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -24,6 +26,9 @@ type encoder struct {
 	depth   int
 	charged int  // what decoding will allocate, but for its strings
 	strings bool // whether there is a string that is not empty
+
+	comparing bool   // whether it writes nothing, but compares
+	expected  []byte // with this, from where buf begins
 
 	tooDeep bool
 	trail   []address // what the way out of a value nested too deep led past
@@ -84,6 +89,24 @@ func (e *encoder) fits() error {
 	if len(e.buf)-e.start > e.limit {
 		return fmt.Errorf("%w: more than %d bytes", ErrSize, e.limit)
 	}
+	if e.comparing {
+		return e.compare()
+	}
+	return nil
+}
+
+// errDiffers ends an encoding that is compared.
+var errDiffers = errors.New("another value")
+
+// compare drops what was written if it is as expected.
+func (e *encoder) compare() error {
+	rest, same := bytes.CutPrefix(e.expected, e.buf)
+	if !same {
+		return errDiffers
+	}
+	e.expected = rest
+	e.start -= len(e.buf)
+	e.buf = e.buf[:0]
 	return nil
 }
 

@@ -2,7 +2,9 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -85,6 +87,34 @@ func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte
 	}
 	return encoded, nil
 }
+
+// Same tells whether data is what Encode would append for v and omit. It takes
+// little memory. Its errors are those of Encode, but not all of them: where the
+// two differ, what comes behind is not looked at.
+func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
+	payload, ok := bytes.CutPrefix(data, p.shapes)
+	if !ok { // other components stand in it, or former fields
+		encoded, err := p.Encode(nil, v, omit, math.MaxInt)
+		return bytes.Equal(encoded, data), err
+	}
+	e := p.encoder(make([]byte, 0, min(len(payload)+1, comparedAtOnce)), math.MaxInt)
+	defer e.release()
+	e.comparing, e.expected = true, payload
+	err := p.encode(e, v, omit)
+	if err == nil {
+		err = e.fits()
+	}
+	if errors.Is(err, errDiffers) {
+		return false, nil
+	}
+	if err != nil {
+		return false, at(typeName(p.Type), err)
+	}
+	return len(e.expected) == 0 && len(e.groups) == 1, nil
+}
+
+// comparedAtOnce is what most elements of slices and maps fit into.
+const comparedAtOnce = 512
 
 // Room is how many bytes the next value may take: a little more than the last
 // one took. It spares growing a buffer step by step.

@@ -43,6 +43,7 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	data := append(appendShapes(nil, e.groups), e.buf[e.start:]...)
 	e.trail, e.tooDeep = []address{{}}, true // as of a value that was refused
 	e.depth++
+	e.comparing, e.expected = true, data
 	everyFieldSet(t, reflect.ValueOf(*e))
 	e.release()
 	if !reflect.ValueOf(*e).IsZero() {

@@ -54,17 +54,24 @@ func (n timeNode) encode(e *encoder, v reflect.Value) error {
 	t, _ := reflect.TypeAssert[time.Time](v)
 	e.int(t.Unix())
 	e.uint(uint64(t.Nanosecond()))
-	if t.Location() == time.UTC {
-		e.nil()
-	} else {
-		_, offset := t.Zone()
-		if offset != int(int32(offset)) {
-			return fmt.Errorf("%w: the offset of its zone is out of range", ErrUnsavable)
-		}
-		e.charge(1, zoneSize)
-		e.int(int64(offset))
+	if err := e.zone(t); err != nil {
+		return err
 	}
 	e.leave()
+	return nil
+}
+
+func (e *encoder) zone(t time.Time) error {
+	if t.Location() == time.UTC {
+		e.nil()
+		return nil
+	}
+	_, offset := t.Zone()
+	if offset != int(int32(offset)) {
+		return fmt.Errorf("%w: the offset of its zone is out of range", ErrUnsavable)
+	}
+	e.charge(1, zoneSize)
+	e.int(int64(offset))
 	return nil
 }
 
