@@ -124,7 +124,7 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 	if err != nil {
 		return nil, false, err
 	}
-	in, err = x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	child, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
 	if err != nil {
 		return nil, false, err
 	}
@@ -133,8 +133,8 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 	if before := x.childLocked(c, parent, key); before != nil {
 		return before, false, nil
 	}
-	x.hold(in)
-	return in, true, nil
+	x.hold(&child)
+	return &child, true, nil
 }
 
 // childToken finds the child among the request's further tokens.

@@ -77,16 +77,16 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 		return err
 	}
 	for _, o := range opts {
-		if err := x.place(in, o); err != nil {
+		if err := x.place(&in, o); err != nil {
 			return err
 		}
 	}
-	if err := x.m.load(ctx, in); err != nil {
+	if err := x.m.load(ctx, &in); err != nil {
 		return err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.hold(in)
+	x.hold(&in)
 	return nil
 }
 

@@ -32,7 +32,8 @@ type exchange struct {
 	// but Clock, Observer, codecs and Model.Key, which have no context.
 	mu        sync.Mutex
 	keys      *keyring          // of the owner, nil until it was read
-	acting    *instance         // of the first token, nil if there was none
+	acting    *instance         // first, or nil if there was no token
+	first     instance          // of the first token
 	arrived   string            // that token
 	was       []byte            // what it held
 	claimed   bool              // whether a guard has seen it, so that it is of no use any more
@@ -208,13 +209,14 @@ func without(lines []string, line string) []string {
 }
 
 // act makes in the component that acts.
-func (x *exchange) act(in *instance, tokens []string) {
+func (x *exchange) act(in instance, tokens []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.tokens = tokens
-	x.acting, x.arrived, x.was = in, in.token, in.envelope.data
+	x.first, x.acting = in, &x.first
+	x.arrived, x.was = in.token, in.envelope.data
 	x.claimed = x.m.opt.Guard != nil
-	x.connect(in)
+	x.connect(x.acting)
 }
 
 // hold makes in known by the pointer to its state.
@@ -330,8 +332,8 @@ func (x *exchange) commit(status int) (proceed bool) {
 	if x.leavesPrivate() {
 		x.keepPrivate(h)
 	}
-	if token != "" && h.Get(stateHeader) == "" { // an inner middleware hides this one
-		h.Set(stateHeader, token)
+	if token != "" && len(h[stateHeader]) == 0 { // an inner middleware hides this one
+		h[stateHeader] = []string{token}
 	}
 	if err != nil {
 		x.logFailure(refused, err)
@@ -459,14 +461,17 @@ func (x *exchange) keepPrivate(h http.Header) {
 		x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "pagestate: the handler's "+name+" would let caches share state; replaced by no-store")
 		return true
 	})
-	if len(h.Values("Cache-Control")) == 0 {
-		h.Set("Cache-Control", "no-store")
+	if len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = []string{"no-store"}
 	}
 }
 
 // isCacheControl tells Cache-Control and those for one kind of cache, which
 // overrule it (RFC 9213, and nginx's own).
 func isCacheControl(name string) bool {
+	if len(name) < len("Cache-Control") {
+		return false // most headers, for less
+	}
 	name = http.CanonicalHeaderKey(name)
 	return name == "Cache-Control" || name == "Surrogate-Control" || name == "X-Accel-Expires" || strings.HasSuffix(name, "-Cache-Control")
 }

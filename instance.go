@@ -37,16 +37,16 @@ type instance struct {
 func (in *instance) field(i int) reflect.Value { return in.component.plan.FieldValue(in.value, i) }
 
 // newInstance starts an instance of state, which is a *T.
-func (m *Middleware) newInstance(keys *keyring, state any) (*instance, error) {
+func (m *Middleware) newInstance(keys *keyring, state any) (instance, error) {
 	c, err := m.registry.component(reflect.TypeOf(state))
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	v := reflect.ValueOf(state)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return nil, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
+		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
 	}
-	return &instance{
+	return instance{
 		component: c,
 		state:     state,
 		value:     v.Elem(),
@@ -88,26 +88,26 @@ func (m *Middleware) authenticate(keys *keyring, token string) (authentic, error
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
-func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (*instance, error) {
+func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (instance, error) {
 	start := m.startTimer()
 	now := m.now()
 	e := &a.envelope
 	if err := m.checkAge(e, now); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	c, err := m.componentOf(e)
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	state := reflect.New(c.typ)
 	refs, err := c.plan.Decode(e.data, state.Elem())
 	if err != nil {
-		return nil, decodeError(err)
+		return instance{}, decodeError(err)
 	}
 	if err := m.resolve(ctx, c, refs, f); err != nil {
-		return nil, err
+		return instance{}, err
 	}
-	in := &instance{
+	in := instance{
 		component: c,
 		state:     state.Interface(),
 		value:     state.Elem(),
@@ -117,8 +117,8 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		refresh:   now.Sub(e.lastSealed) > m.opt.MaxAge/2,
 	}
 	prepare(in.state)
-	if err := m.load(ctx, in); err != nil {
-		return nil, err
+	if err := m.load(ctx, &in); err != nil {
+		return instance{}, err
 	}
 	m.opt.Observer.Opened(c.name, a.took+m.since(start))
 	return in, nil
@@ -249,7 +249,7 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return m.seal(in)
+	return m.seal(&in)
 }
 
 // pointerTo returns state if it is a pointer, and otherwise a pointer to a
@@ -277,7 +277,7 @@ func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any
 	if err != nil {
 		return nil, err
 	}
-	if err := m.claim(ctx, in); err != nil {
+	if err := m.claim(ctx, &in); err != nil {
 		return nil, err
 	}
 	return in.state, nil
@@ -298,17 +298,17 @@ func (m *Middleware) since(start time.Time) time.Duration {
 	return time.Since(start)
 }
 
-func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*instance, error) {
+func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
 	if err := m.checkToken(token); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	if o.Session == "" && !m.unbound {
-		return nil, errNoSession
+		return instance{}, errNoSession
 	}
 	keys := m.newKeyring(o)
 	a, err := m.authenticate(keys, token)
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	return m.resume(ctx, keys, a, new(fetched), asSaved)
 }
@@ -337,8 +337,8 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 		return "", err
 	}
 	in.state, in.value, in.refresh = next.state, next.value, true
-	if field := m.changedLeftOut(in); field != "" {
-		m.warnLeftOut(ctx, in, field)
+	if field := m.changedLeftOut(&in); field != "" {
+		m.warnLeftOut(ctx, &in, field)
 	}
-	return m.seal(in)
+	return m.seal(&in)
 }

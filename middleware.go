@@ -313,7 +313,7 @@ func (x *exchange) resume() error {
 	if err != nil {
 		return err
 	}
-	if err := x.m.claim(x.r.Context(), in); err != nil {
+	if err := x.m.claim(x.r.Context(), &in); err != nil {
 		return err
 	}
 	x.act(in, tokens)

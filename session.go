@@ -539,10 +539,7 @@ func (unboundBinding) Existing(*http.Request) (string, error)                   
 func (unboundBinding) Ensure(http.ResponseWriter, *http.Request) (string, error) { return "", nil }
 func (unboundBinding) Renew(http.ResponseWriter, *http.Request) (string, error)  { return "", nil }
 
-const (
-	sessionIDLength   = 26 // 130 bits
-	sessionIDAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-)
+const sessionIDLength = 26 // 130 bits
 
 // newSessionID is cut to length, since a later Go may make rand.Text longer,
 // and isSessionID would know none of its values.
@@ -550,5 +547,10 @@ func newSessionID() string { return rand.Text()[:sessionIDLength] }
 
 // isSessionID keeps what others put into a cookie or a session out of the key.
 func isSessionID(s string) bool {
-	return len(s) == sessionIDLength && strings.Trim(s, sessionIDAlphabet) == ""
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return len(s) == sessionIDLength
 }

@@ -393,7 +393,7 @@ var (
 // and is kept.
 func addVary(h http.Header) {
 	if len(h["Vary"]) == 0 {
-		h.Set("Vary", allFields)
+		h["Vary"] = []string{allFields}
 		return
 	}
 	var fields []string
