@@ -72,7 +72,10 @@ func (p *Plan) structNode() *structNode {
 // a nil omit marks none. The payload is no longer than limit bytes.
 func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte, error) {
 	start := len(b)
-	b = append(slices.Grow(b, p.Room()), p.shapes...)
+	if b == nil {
+		b = make([]byte, 0, p.Room())
+	}
+	b = append(b, p.shapes...)
 	e := p.encoder(b, limit)
 	defer e.release()
 	if err := p.encode(e, v, omit); err != nil {
@@ -116,12 +119,15 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 // comparedAtOnce is what most elements of slices and maps fit into.
 const comparedAtOnce = 512
 
-// Room is how many bytes the next value may take: a little more than the last
-// one took. It spares growing a buffer step by step.
+// Room is how many bytes to have ready for the next value: a little more than the
+// last one took. It spares growing a buffer step by step. It is bounded, so that
+// a large value does not make all others expensive.
 func (p *Plan) Room() int {
 	last := max(int(p.room.Load()), len(p.shapes))
-	return last + last/16 + 32
+	return min(last+last/16+32, maxRoom)
 }
+
+const maxRoom = 64 << 10
 
 func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 	if omit != nil {

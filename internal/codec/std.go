@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"html/template"
 	"math"
@@ -52,13 +53,25 @@ func (n timeNode) encode(e *encoder, v reflect.Value) error {
 		return err
 	}
 	t, _ := reflect.TypeAssert[time.Time](v)
-	e.int(t.Unix())
-	e.uint(uint64(t.Nanosecond()))
-	if err := e.zone(t); err != nil {
+	if err := e.time(t); err != nil {
 		return err
 	}
 	e.leave()
 	return nil
+}
+
+func (e *encoder) time(t time.Time) error {
+	sec, nsec := t.Unix(), t.Nanosecond()
+	if t.Location() == time.UTC && math.MaxUint16 < sec && sec <= math.MaxUint32 && math.MaxUint16 < nsec {
+		e.buf = append(e.buf, // what int, uint and nil would write
+			firstUint+2, byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec),
+			firstUint+2, byte(nsec>>24), byte(nsec>>16), byte(nsec>>8), byte(nsec),
+			nilByte)
+		return nil
+	}
+	e.int(sec)
+	e.uint(uint64(nsec))
+	return e.zone(t)
 }
 
 func (e *encoder) zone(t time.Time) error {
@@ -79,24 +92,51 @@ func (n timeNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.open(3); err != nil {
 		return err
 	}
+	t, ok := d.usualTime()
+	if !ok {
+		var err error
+		if t, err = d.time(); err != nil {
+			return err
+		}
+	}
+	d.leave()
+	*v.Addr().Interface().(*time.Time) = t
+	return nil
+}
+
+// usualTime reads what most times look like: UTC, seconds and nanoseconds of four
+// bytes each. It reads nothing of any other.
+func (d *decoder) usualTime() (t time.Time, ok bool) {
+	const size = 5 + 5 + 1
+	b := d.rest()
+	if len(b) < size || b[0] != firstUint+2 || b[5] != firstUint+2 || b[10] != nilByte {
+		return t, false
+	}
+	seconds, nanoseconds := binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[6:])
+	if seconds <= math.MaxUint16 || nanoseconds <= math.MaxUint16 || nanoseconds >= uint32(time.Second) {
+		return t, false
+	}
+	d.pos += size
+	return time.Unix(int64(seconds), int64(nanoseconds)).In(time.UTC), true
+}
+
+func (d *decoder) time() (t time.Time, err error) {
 	seconds, err := d.int()
 	if err != nil {
-		return err
+		return t, err
 	}
 	nanoseconds, err := d.uint()
 	if err != nil {
-		return err
+		return t, err
 	}
 	if nanoseconds >= uint64(time.Second) {
-		return malformed("a time with more than a second of nanoseconds")
+		return t, malformed("a time with more than a second of nanoseconds")
 	}
 	zone, err := d.zone()
 	if err != nil {
-		return err
+		return t, err
 	}
-	d.leave()
-	*v.Addr().Interface().(*time.Time) = time.Unix(seconds, int64(nanoseconds)).In(zone)
-	return nil
+	return time.Unix(seconds, int64(nanoseconds)).In(zone), nil
 }
 
 func (d *decoder) zone() (*time.Location, error) {
