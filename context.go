@@ -128,7 +128,7 @@ func (x *exchange) token(state any) (string, error) {
 			return "", changedBeforeError(in)
 		}
 	}
-	if x.committed && in == x.acting {
+	if x.committed && in == x.acting && !x.inPage {
 		changed, err := x.m.changed(in)
 		if err != nil {
 			return "", err

@@ -47,6 +47,7 @@ type exchange struct {
 	silent    bool              // not even with a guard: a panic, or the component is gone
 	answering bool              // the error handler was called
 	unsent    string            // what is lost by a token too large for the header, unless the page gets it
+	inPage    bool              // whether the component that acts has its token in the page alone, which no header could carry
 	warnings  []func()          // run by unlock
 	tokens    []string          // all of the request's
 	others    []authentic       // of those but the first that authenticate; nil until a child was asked for
@@ -363,6 +364,11 @@ func (x *exchange) seal(status int) (token string, err error) {
 	if in == nil || in.keys != x.keys {
 		return "", nil
 	}
+	if in.given && len(in.token) > x.m.opt.MaxHeaderBytes {
+		x.inPage = true
+		x.warnOfRedirect(in, status)
+		return "", nil
+	}
 	before := in.token
 	x.failed = true // stands if a codec panics
 	token, err = x.m.seal(in)
@@ -377,10 +383,10 @@ func (x *exchange) seal(status int) (token string, err error) {
 	}
 	older := in.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	changed := !bytes.Equal(in.envelope.data, x.was) // and not only sealed again in time or for the guard
-	if older || changed || x.claimed {
-		x.warnOfHeader(in, status, changed, older, fits)
+	if older || x.isChanged(in) || x.claimed {
+		x.warnOfHeader(in, older, fits)
 	}
+	x.warnOfRedirect(in, status)
 	if !fits {
 		return "", nil
 	}
@@ -426,7 +432,7 @@ func (x *exchange) asItCame() (string, error) {
 // warnOfHeader logs what the response header cannot do for a change: older says
 // that the page got a token from before it, fits that the one for the header is
 // not too large.
-func (x *exchange) warnOfHeader(in *instance, status int, changed, older, fits bool) {
+func (x *exchange) warnOfHeader(in *instance, older, fits bool) {
 	switch {
 	case !fits && older:
 		x.warnOfSize(in, "what changed is lost")
@@ -435,7 +441,14 @@ func (x *exchange) warnOfHeader(in *instance, status int, changed, older, fits b
 	case older:
 		x.warn(in, "changed after its token was put into the page, which is older than the header now")
 	}
-	if changed && 300 <= status && status < 400 {
+}
+
+// isChanged tells whether what was sealed last is not what came in, and not only
+// sealed again in time or for the guard.
+func (x *exchange) isChanged(in *instance) bool { return !bytes.Equal(in.envelope.data, x.was) }
+
+func (x *exchange) warnOfRedirect(in *instance, status int) {
+	if x.isChanged(in) && 300 <= status && status < 400 {
 		x.warn(in, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
 	}
 }
@@ -516,12 +529,14 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	if field := x.m.changedLeftOut(in); field != "" {
 		x.warnings = append(x.warnings, func() { x.m.warnLeftOut(x.r.Context(), in, field) })
 	}
-	if in.token == "" || in == x.acting && !late {
+	if in.token == "" || in == x.acting && !late && !x.inPage {
 		return
 	}
 	if changed, err := x.m.changed(in); changed || err != nil {
 		why := "changed too late to be sealed: what changed is lost"
-		if in != x.acting && !in.given {
+		if in == x.acting && x.inPage {
+			why = "changed after its token, too large for the header, was put into the page: what changed is lost"
+		} else if in != x.acting && !in.given {
 			why = "changed, and was not put into the page by Token or Field: what changed is lost"
 		}
 		x.warn(in, why)
