@@ -112,6 +112,9 @@ type fetched struct {
 func (f *fetched) missing(model *codec.Plan, keys []any) []any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.rows[model]) == 0 {
+		return keys
+	}
 	var missing []any
 	for _, key := range keys {
 		if _, ok := f.rows[model][key]; !ok {
@@ -129,7 +132,8 @@ func (f *fetched) add(model *codec.Plan, rows rowsByKey) {
 		f.rows = make(map[*codec.Plan]rowsByKey)
 	}
 	if f.rows[model] == nil {
-		f.rows[model] = make(rowsByKey)
+		f.rows[model] = rows
+		return
 	}
 	for key, row := range rows {
 		if _, ok := f.rows[model][key]; !ok {

@@ -21,8 +21,9 @@ type decoder struct {
 	depth   int
 
 	References
-	optional bool       // of the field being decoded: its rows may be missing
-	direct   *reference // the value just decoded, if it is a reference and nothing around it
+	optional bool        // of the field being decoded: its rows may be missing
+	room     []reference // for those to come
+	direct   *reference  // the value just decoded, if it is a reference and nothing around it
 
 	groups []group  // the components whose shapes stand in the data
 	met    int      // how many of groups the value has referred to so far

@@ -73,10 +73,24 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 	if key.IsZero() {
 		return malformed("a reference without a key")
 	}
-	d.direct = &reference{model: n.plan, key: key.Interface(), target: v, pointer: n.pointer, optional: d.optional}
+	d.direct = d.reference()
+	*d.direct = reference{model: n.plan, key: key.Interface(), target: v, pointer: n.pointer, optional: d.optional}
 	d.list = append(d.list, d.direct)
 	return nil
 }
+
+// reference returns room for one. Several are allocated together, but no more
+// than there are bytes that could be one.
+func (d *decoder) reference() *reference {
+	if len(d.room) == 0 {
+		d.room = make([]reference, min(referencesAtOnce, 1+d.left()))
+	}
+	ref := &d.room[0]
+	d.room = d.room[1:]
+	return ref
+}
+
+const referencesAtOnce = 16
 
 // indirect says that what was decoded last is part of something else now. Most
 // of the time it was no reference, and a pointer that is nil need not be written.
@@ -129,8 +143,8 @@ func (r *References) Models() []*Plan {
 
 // Keys returns the keys of the rows of one model, each once.
 func (r *References) Keys(model *Plan) []any {
-	var keys []any
-	seen := make(map[any]bool)
+	keys := make([]any, 0, len(r.list))
+	seen := make(map[any]bool, len(r.list))
 	for _, ref := range r.list {
 		if ref.model == model && !seen[ref.key] {
 			seen[ref.key] = true
