@@ -99,6 +99,9 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 	if err != nil {
 		return instance{}, err
 	}
+	if e.data, err = m.decompressData(e.data); err != nil {
+		return instance{}, err
+	}
 	state := reflect.New(c.typ)
 	refs, err := c.plan.Decode(e.data, state.Elem())
 	if err != nil {
@@ -183,7 +186,7 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	if in.envelope.firstSealed.IsZero() {
 		in.envelope.firstSealed = m.now()
 	}
-	if in.sealed && !in.refresh { // most likely there is nothing new
+	if in.sealed { // most likely there is nothing new
 		if changed, err := m.changed(in); err == nil && !changed {
 			return in.token, nil
 		}
@@ -215,12 +218,16 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 	if now.Before(in.envelope.firstSealed) {
 		now = in.envelope.firstSealed // by another server, whose clock is ahead
 	}
-	token, err := in.keys.encrypt(plain, now)
+	if size := tokenSize(len(plain)); size > m.opt.MaxTokenBytes {
+		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes, the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
+	}
+	sealed := plain
+	if in.component.compressed {
+		sealed = compressData(plain, head)
+	}
+	token, err := in.keys.encrypt(sealed, now)
 	if err != nil {
 		return "", err
-	}
-	if len(token) > m.opt.MaxTokenBytes {
-		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes, the most is %d; raise MaxTokenBytes, or save less", in.component.name, len(token), m.opt.MaxTokenBytes)
 	}
 	in.token = token
 	in.refresh, in.sealed = false, true

@@ -63,6 +63,8 @@ type component struct {
 	version int
 	plan    *codec.Plan // set by the first New
 	load    func(ctx context.Context, state any) error
+
+	compressed bool
 }
 
 // A ComponentOption is given to [Register].

@@ -200,6 +200,11 @@ func checkForm(token string) error {
 	return nil
 }
 
+// tokenSize is the length of the token that holds so many bytes.
+func tokenSize(plain int) int {
+	return base64.URLEncoding.EncodedLen(fernetOverhead + plain/fernetBlock*fernetBlock + fernetBlock)
+}
+
 func binarySize(token string) int {
 	return base64.URLEncoding.DecodedLen(len(token)) - padding(token)
 }

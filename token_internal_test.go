@@ -47,6 +47,8 @@ type (
 
 	tokenTags map[string]bool
 
+	tokenLines []string
+
 	tokenText struct {
 		ASCII, Empty, Unicode string
 		Broken                []string // not UTF-8
@@ -212,6 +214,7 @@ func tokenNewRegistry() *Registry {
 	r := NewRegistry()
 	Register[tokenCounter](r, "counter")
 	Register[tokenTags](r, "tags")
+	Register[tokenLines](r, "lines", Compressed())
 	Register[tokenText](r, "text")
 	Register[tokenNumbers](r, "numbers")
 	Register[tokenTree](r, "tree")
@@ -276,6 +279,7 @@ type tokenVector struct {
 	Revision    uint64          `json:"revision"`
 	Shapes      tokenHex        `json:"shapes"`
 	Payload     tokenHex        `json:"payload"`
+	Compressed  bool            `json:"compressed"`
 	State       json.RawMessage `json:"state"`
 
 	value any // a *T, what State describes
@@ -327,6 +331,13 @@ func tokenVectors() []*tokenVector {
 			FirstSealed: 1770000000, LastSealed: 1770000001, Component: "tags", Revision: 300,
 			value: &tokenTags{"z": true, "aa": false, "é": true, "": false},
 			State: tokenJSON(`[["", false], ["z", true], ["aa", false], ["é", true]]`),
+		},
+		{
+			Name: "compressed", About: "a component that is registered with Compressed",
+			Binding: 1, Session: session, Compressed: true,
+			FirstSealed: 1770000000, LastSealed: 1770000000, Component: "lines", Revision: 1,
+			value: &tokenLines{"over and over", "over and over", "over and over again", "over and over", "over and over"},
+			State: tokenJSON(`["over and over", "over and over", "over and over again", "over and over", "over and over"]`),
 		},
 		{
 			Name: "text", About: "strings of all kinds; a SessionFunc and a named user",
@@ -645,11 +656,15 @@ func tokenEncode(t *testing.T, m *Middleware, state any) (shapes, payload []byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err = msgp.Skip(e.data)
+	data, err := m.decompressData(e.data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.data[:len(e.data)-len(payload)], payload
+	payload, err = msgp.Skip(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data[:len(data)-len(payload)], payload
 }
 
 func (v *tokenVector) envelope() *envelope {
@@ -674,7 +689,11 @@ func (v *tokenVector) plain() []byte {
 func (v *tokenVector) seal(t *testing.T) {
 	id := newInstanceID()
 	v.Instance = id[:]
-	token, err := v.keys().encrypt(v.plain(), time.Unix(v.LastSealed, 0))
+	plain := v.plain()
+	if v.Compressed {
+		plain = compressData(plain, len(plain)-len(v.Shapes)-len(v.Payload))
+	}
+	token, err := v.keys().encrypt(plain, time.Unix(v.LastSealed, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -698,12 +717,19 @@ func (v *tokenVector) check(t *testing.T, m *Middleware, want *tokenVector) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(plain, v.plain()) {
-		t.Errorf("the plaintext %s", tokenDiff(hex.EncodeToString(plain), hex.EncodeToString(v.plain())))
-	}
 	e, err := m.parseEnvelope(v.Token, plain)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if isCompressed(e.data) != v.Compressed {
+		t.Errorf("compressed: %t", !v.Compressed)
+	}
+	head := plain[:len(plain)-len(e.data)]
+	if e.data, err = m.decompressData(e.data); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Concat(head, e.data); !bytes.Equal(got, v.plain()) {
+		t.Errorf("the plaintext %s", tokenDiff(hex.EncodeToString(got), hex.EncodeToString(v.plain())))
 	}
 	if !reflect.DeepEqual(&e, v.envelope()) {
 		t.Errorf("the envelope %s", tokenDiff(fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", v.envelope())))

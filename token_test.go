@@ -330,6 +330,16 @@ func TestReseal(t *testing.T) {
 }
 
 func TestLimitOfTokenBytes(t *testing.T) {
+	state := &counter{Note: strings.Repeat("x", 100)}
+	token, err := newMiddleware(t, nil).Seal(ada, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for limit, fits := range map[int]bool{len(token): true, len(token) - 1: false} {
+		_, err := newMiddleware(t, func(o *pagestate.Options) { o.MaxTokenBytes = limit }).Seal(ada, state)
+		want(t, fmt.Sprintf("%d bytes fit into %d", len(token), limit), err == nil, fits)
+	}
+
 	mw := newMiddleware(t, func(o *pagestate.Options) { o.MaxTokenBytes = 1000 })
 	var sealed, refused int
 	for n := range 1000 {

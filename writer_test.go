@@ -1497,6 +1497,28 @@ func TestWriterTokenInPageAlone(t *testing.T) {
 	}
 }
 
+// A redirect shows no page that could hold the token.
+func TestWriterRedirectWithTokenInPageAlone(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{MaxHeaderBytes: 400})
+	for path, change := range map[string]func(s *writerState){
+		"/changed": func(s *writerState) { s.Count++ },
+		"/same":    func(*writerState) {},
+	} {
+		a.mux.Handle(path, writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
+			change(s)
+			pagestate.Token(r.Context(), s)
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(http.StatusSeeOther)
+		}))
+	}
+	token := a.seal(&writerState{Text: strings.Repeat("x", 500)})
+	a.call("/same", token)
+	want(t, "log", a.log.String(), "")
+	a.call("/changed", token)
+	want(t, "warnings", a.logged("WARN", "redirect", "component=state"), 1)
+	want(t, "lines in the log", a.logged(""), 1)
+}
+
 // A token that is only sealed again in time is no change that could be lost.
 func TestWriterRefresh(t *testing.T) {
 	const age = time.Hour

@@ -38,10 +38,12 @@ func sealedStates() []struct {
 
 func BenchmarkSealOpen(b *testing.B) {
 	m := newMiddleware(b, boundByCookie())
+	compressed := newMiddleware(b, boundByCookie(), pagestate.Compressed())
 	for _, s := range sealedStates() {
 		content := plain(b, seal(b, m, s.state))
 		b.Run("state="+s.name+"/impl=pagestate", sealOpen(m, s.state))
-		b.Run("state="+s.name+"/impl=Reseal", reseal(m, s.state))
+		b.Run("state="+s.name+"/impl=pagestate-Reseal", reseal(m, s.state))
+		b.Run("state="+s.name+"/impl=pagestate-Compressed", sealOpen(compressed, s.state))
 		b.Run("state="+s.name+"/impl=fernet-go", fernetSealOpen(content))
 		b.Run("state="+s.name+"/impl=floor", floorSealOpen(content))
 	}
@@ -60,6 +62,7 @@ func sealOpen(m *pagestate.Middleware, state any) func(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric(float64(len(seal(b, m, state))), "kept-B")
 	}
 }
 

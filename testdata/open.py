@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Opens pagestate tokens, and seals them again, as docs/token.md says."""
-import argparse, base64, ipaddress, json, math, re, struct, sys, time
+import argparse, base64, ipaddress, json, math, re, struct, sys, time, zlib
 
 import msgpack
 from cryptography.fernet import Fernet
@@ -171,7 +171,16 @@ def open_token(key, token):
         raise ValueError("a malformed envelope")
     start = 9 + u.tell()
     shapes = u.unpack()
-    end = 9 + u.tell()
+    v["compressed"] = isinstance(shapes, bytes)
+    if v["compressed"]:
+        if 9 + u.tell() != len(plain):
+            raise ValueError("more than compressed data")
+        plain = plain[:start] + inflate(shapes)
+        u = unpacker(plain[start:])
+        shapes = u.unpack()
+        end = start + u.tell()
+    else:
+        end = 9 + u.tell()
     v["shapes"], v["payload"] = plain[start:end].hex(), plain[end:].hex()
     tables = [Table(text(n), t) for n, t in zip([v["component"]] + shapes[1::2], shapes[::2], strict=True)]
     state = u.unpack()
@@ -181,8 +190,16 @@ def open_token(key, token):
     return v, state, tables
 
 
+def inflate(compressed):
+    d = zlib.decompressobj(-15)
+    data = d.decompress(compressed, 192 << 10)
+    if not d.eof or d.unused_data:
+        raise ValueError("malformed compressed data, or too much of it")
+    return data
+
+
 def seal(v, state, tables):
-    """Returns the plaintext of a token."""
+    """Returns the plaintext of a token, which need not be compressed."""
     head = [v["component"], v["version"], v["child_key"], bytes.fromhex(v["parent"]), bytes.fromhex(v["instance"]), v["revision"]]
     return (b"\x01" + struct.pack(">Q", v["first_sealed"]) + b"".join(map(pack, head)) +
             bytes.fromhex(v["shapes"]) + tables[0].walk(tables[0].root, state, tables)[1])

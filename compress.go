@@ -1,0 +1,102 @@
+package pagestate
+
+// This file holds what Compressed does to the data of a token: between the codec,
+// which makes it, and the encryption, which hides all of it but its length.
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/pagestate/pagestate/internal/codec"
+	"github.com/tinylib/msgp/msgp"
+)
+
+// Compressed has the states of a component compressed (DEFLATE) before they are
+// encrypted, where that makes them smaller. It is for large states, whose token
+// stands in the page: docs/performance.md shows what it saves, and what it costs.
+//
+// It is off by default because the length of a token can be seen by whoever
+// watches the connection. Compressed, the length depends on what is in the state:
+// where a state holds a secret beside something that a stranger can choose, such
+// as a search word in a link, the token becomes shorter when the two are alike,
+// and the secret can be guessed letter by letter. Use it for states without
+// secrets, or that hold nothing of a stranger's choice.
+//
+// It makes tokens smaller, and does not let states be larger: Options.MaxTokenBytes
+// limits what a state takes uncompressed too. Tokens open whether they are
+// compressed or not, so the option may come and go between deploys.
+func Compressed() ComponentOption {
+	return func(c *component) error {
+		c.compressed = true
+		return nil
+	}
+}
+
+// compressors and decompressors are large, and used again. Reset makes them as new
+// to what they work on next.
+var (
+	compressors = sync.Pool{New: func() any {
+		w, _ := flate.NewWriter(io.Discard, flate.BestSpeed) // a level that there is
+		return w
+	}}
+	decompressors = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
+)
+
+// compressData returns plain with the data behind the head in its compressed form,
+// or as it is if that is no smaller.
+func compressData(plain []byte, head int) []byte {
+	var out bytes.Buffer
+	w := compressors.Get().(*flate.Writer)
+	w.Reset(&out)
+	w.Write(plain[head:]) // into a buffer, which takes everything
+	w.Close()
+	compressors.Put(w)
+
+	data := msgp.AppendBytes(bytes.Clone(plain[:head]), out.Bytes())
+	if len(data) >= len(plain) {
+		return plain
+	}
+	return data
+}
+
+// isCompressed tells the two forms of data apart: shapes begin with an array, and
+// compressed data is bytes.
+func isCompressed(data []byte) bool {
+	return len(data) > 0 && msgp.NextType(data) == msgp.BinType
+}
+
+// decompressData returns data as the codec made it. It takes no more memory than
+// twice the size of the largest data that can be sealed.
+func (m *Middleware) decompressData(data []byte) ([]byte, error) {
+	if !isCompressed(data) {
+		return data, nil
+	}
+	r := codec.NewReader(data)
+	compressed := r.Bytes()
+	if rest, err := r.Rest(); err != nil || len(rest) > 0 {
+		return nil, fmt.Errorf("%w: its compressed data is malformed", ErrInvalid)
+	}
+	return decompress(compressed, m.opt.MaxTokenBytes/4*3)
+}
+
+// decompress refuses more than limit bytes, and whatever follows them.
+func decompress(compressed []byte, limit int) ([]byte, error) {
+	in := bytes.NewReader(compressed)
+	r := decompressors.Get().(io.ReadCloser)
+	defer decompressors.Put(r)
+	if err := r.(flate.Resetter).Reset(in, nil); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	var out bytes.Buffer
+	out.Grow(min(limit, 4*len(compressed)))
+	if _, err := io.Copy(&out, io.LimitReader(r, int64(limit)+1)); err != nil || in.Len() > 0 && out.Len() <= limit {
+		return nil, fmt.Errorf("%w: its compressed data is malformed", ErrInvalid)
+	}
+	if out.Len() > limit {
+		return nil, fmt.Errorf("%w: it holds more than %d bytes, compressed", ErrTooLarge, limit)
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,209 @@
+package pagestate
+
+// Compressed data: what is refused of it, and that compressors and decompressors
+// that are used again give nothing away.
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// deflated is data as any DEFLATE library may write it.
+func deflated(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(data)
+	w.Close()
+	return out.Bytes()
+}
+
+func TestCompressedData(t *testing.T) {
+	m := tokenMiddleware(t)
+	key := m.tokenKey(t)
+	good := tokenNewPieces(t, m)
+	limit := m.opt.MaxTokenBytes / 4 * 3
+	asBytes := func(b []byte) []byte { return msgp.AppendBytes(nil, b) }
+	tests := []struct {
+		what string
+		data []byte
+		want error
+	}{
+		{"of a component without Compressed", asBytes(deflated(t, good.data)), nil},
+		{"empty", asBytes(nil), ErrInvalid},
+		{"of nothing", asBytes(deflated(t, nil)), ErrInvalid},
+		{"no DEFLATE", asBytes([]byte("\xff\xff\xff\xff")), ErrInvalid},
+		{"cut short", asBytes(deflated(t, good.data)[:10]), ErrInvalid},
+		{"a byte behind it", asBytes(append(deflated(t, good.data), 0)), ErrInvalid},
+		{"a value behind it", append(asBytes(deflated(t, good.data)), 0xc0), ErrInvalid},
+		{"a header alone", []byte{0xc4, 200}, ErrInvalid},
+		{"a longer header", append([]byte{0xc5, 0, byte(len(deflated(t, good.data)))}, deflated(t, good.data)...), ErrInvalid},
+		{"compressed twice", asBytes(deflated(t, asBytes(deflated(t, good.data)))), ErrInvalid},
+		{"more than a payload", asBytes(deflated(t, append(bytes.Clone(good.data), 0xc0))), ErrInvalid},
+		{"as much as is allowed", asBytes(deflated(t, make([]byte, limit))), ErrInvalid},
+		{"a byte more", asBytes(deflated(t, make([]byte, limit+1))), ErrTooLarge},
+		{"a thousand times as much", asBytes(deflated(t, make([]byte, 100*limit))), ErrTooLarge},
+	}
+	for _, test := range tests {
+		p := good
+		p.data = test.data
+		tokenIs(t, m, tokenOf(key, p.join()), test.want, "%s", test.what)
+	}
+}
+
+// TestDecompressingIsBounded has a little data that stands for very much.
+func TestDecompressingIsBounded(t *testing.T) {
+	const limit = 1 << 20
+	bomb := deflated(t, make([]byte, 100*limit))
+	decompress(bomb, limit) // makes the decompressor
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decompress(bomb, limit)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	// Growing in steps takes twice what is there in the end, and as much again.
+	if took := after.TotalAlloc - before.TotalAlloc; took > 6*limit {
+		t.Errorf("%d bytes made it allocate %d, the limit is %d", len(bomb), took, limit)
+	}
+}
+
+// TestCompressorsForget has a compressor and a decompressor work on another
+// visitor's data first.
+func TestCompressorsForget(t *testing.T) {
+	secret := []byte(strings.Repeat("a password of another visitor", 50))
+	plain := append([]byte("head"), "a password of another visitor"...)
+
+	// What is written must be what a new compressor writes: shorter would mean
+	// that it refers to what went before.
+	var fresh bytes.Buffer
+	w, _ := flate.NewWriter(&fresh, flate.BestSpeed)
+	w.Write(bytes.Repeat(plain[4:], 4))
+	w.Close()
+	want := msgp.AppendBytes([]byte("head"), fresh.Bytes())
+	for range 20 {
+		compressData(secret, 0)
+		if got := compressData(append([]byte("head"), bytes.Repeat(plain[4:], 4)...), 4); !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, and from a new compressor %d", len(got), len(want))
+		}
+	}
+
+	// A stream that copies three times the byte before: behind a literal, and as
+	// the first thing it does.
+	for _, test := range []struct {
+		literal bool
+		want    error
+	}{{true, nil}, {false, ErrInvalid}} {
+		var stream bytes.Buffer
+		bits := bitWriter{w: &stream}
+		bits.write(1, 1) // the last block
+		bits.write(1, 2) // with fixed codes, which stand with their highest bit first
+		if test.literal {
+			bits.write(0b10001001, 8) // "a"
+		}
+		bits.write(0b1000000, 7) // three bytes
+		bits.write(0, 5)         // from one before
+		bits.write(0, 7)         // the end
+		bits.flush()
+		for range 20 {
+			if _, err := decompress(deflated(t, secret), 1<<20); err != nil {
+				t.Fatal(err)
+			}
+			got, err := decompress(stream.Bytes(), 1<<20)
+			if !errors.Is(err, test.want) || err == nil && string(got) != "aaaa" {
+				t.Fatalf("literal %t: %q, %v", test.literal, got, err)
+			}
+		}
+	}
+}
+
+// bitWriter writes the lowest bit first, as DEFLATE wants it.
+type bitWriter struct {
+	w    io.ByteWriter
+	bits uint
+	n    int
+}
+
+func (b *bitWriter) write(bits uint, n int) {
+	for i := range n {
+		b.bits |= bits >> i & 1 << b.n
+		if b.n++; b.n == 8 {
+			b.flush()
+		}
+	}
+}
+
+func (b *bitWriter) flush() {
+	if b.n > 0 {
+		b.w.WriteByte(byte(b.bits))
+		b.bits, b.n = 0, 0
+	}
+}
+
+func TestCompressorsAreUsedAtOnce(t *testing.T) {
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			own := []byte(strings.Repeat(fmt.Sprintf("of visitor %d ", i), 20+i))
+			for range 20 {
+				data := compressData(own, 0)
+				_, compressed, err := msgp.ReadBytesZC(data)
+				if err != nil || len(compressed) > 0 {
+					t.Error("not compressed")
+				}
+				b, _, _ := msgp.ReadBytesZC(data)
+				if got, err := decompress(b, 1<<20); err != nil || !bytes.Equal(got, own) {
+					t.Errorf("%q, %v", got, err)
+				}
+				if _, err := decompress(b[:len(b)/2], 1<<20); !errors.Is(err, ErrInvalid) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func FuzzDecompress(f *testing.F) {
+	f.Add(deflated(f, nil))
+	f.Add(deflated(f, []byte("over and over and over")))
+	f.Add(deflated(f, make([]byte, 1<<16)))
+	f.Add([]byte{0x05, 0x02, 0x00})
+	f.Fuzz(func(t *testing.T, compressed []byte) {
+		const limit = 1 << 12
+		data, err := decompress(compressed, limit)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrTooLarge) {
+				t.Error(err)
+			}
+			return
+		}
+		if len(data) > limit {
+			t.Errorf("%d bytes, the most is %d", len(data), limit)
+		}
+		again := compressData(data, 0)
+		if !isCompressed(again) {
+			return // it is no smaller
+		}
+		b, _, err := msgp.ReadBytesZC(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := decompress(b, limit); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("compressed again: %x, %v", got, err)
+		}
+	})
+}
