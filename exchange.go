@@ -25,6 +25,7 @@ type exchange struct {
 	outer *exchange     // of another middleware around this one
 	r     *http.Request // the one the handler gets; only read
 	w     writer
+	ctx   requestContext
 
 	owning sync.Mutex // held while the binding is asked, which may take time
 
@@ -58,6 +59,21 @@ type exchange struct {
 
 type exchangeKey struct{}
 
+// requestContext is what context.WithValue would make of a request's context, in
+// the exchange itself: most requests bring no token, and should cost next to
+// nothing.
+type requestContext struct {
+	context.Context
+	x *exchange
+}
+
+func (c *requestContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.x
+	}
+	return c.Context.Value(key)
+}
+
 func exchangeOf(ctx context.Context) (*exchange, error) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if !ok {
@@ -69,7 +85,8 @@ func exchangeOf(ctx context.Context) (*exchange, error) {
 func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{m: m, encoding: w.Header().Get("Content-Encoding")}
 	x.outer, _ = exchangeOf(r.Context())
-	x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.ctx = requestContext{r.Context(), x}
+	x.r = r.WithContext(&x.ctx)
 	prepareSession(m.opt.Session, x.r)
 	x.w = writer{ResponseWriter: w, x: x}
 	return x

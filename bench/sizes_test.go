@@ -1,0 +1,111 @@
+package bench_test
+
+// This file tests what does not depend on the machine: how many allocations the
+// middleware adds to those of the libraries below it, and how long tokens are.
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"testing"
+
+	"github.com/fernet/fernet-go"
+	"github.com/pagestate/pagestate"
+	"golang.org/x/crypto/hkdf"
+)
+
+// allocations of one call of f, when everything is warm.
+func allocations(f func()) int { return int(testing.AllocsPerRun(200, f)) }
+
+func fernetAllocations(t *testing.T) int {
+	key := key(t)
+	return allocations(func() {
+		token, err := fernet.EncryptAndSignAtTime([]byte("any"), key, sealedAt)
+		if err != nil || fernet.VerifyAndDecrypt(token, 0, []*fernet.Key{key}) == nil {
+			t.Error("not opened", err)
+		}
+	})
+}
+
+func keyAllocations(t *testing.T) int {
+	extracted, info := hkdf.Extract(sha256.New, secret, nil), keyInfo(owner.Session)
+	return allocations(func() {
+		if _, err := deriveKey(extracted, info); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func atMost(t *testing.T, what string, got, most int) {
+	t.Helper()
+	t.Logf("%s: %d, at most %d", what, got, most)
+	if got > most {
+		t.Errorf("%s: %d, at most %d", what, got, most)
+	}
+}
+
+func TestAllocationsOfSealAndOpen(t *testing.T) {
+	m := newMiddleware(t, boundByCookie())
+	ofLibraries := fernetAllocations(t) + 2*keyAllocations(t) // Seal and Open each derive a key
+	for _, test := range []struct {
+		name  string
+		state any
+		most  int
+	}{
+		{"small", newSmall(), 8},
+		{"medium", newMedium(), 12},
+	} {
+		got := allocations(func() {
+			token, err := m.Seal(owner, test.state)
+			if err == nil {
+				_, err = m.Open(context.Background(), owner, token)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		atMost(t, test.name, got-ofLibraries, test.most)
+	}
+}
+
+func TestAllocationsOfARequest(t *testing.T) {
+	bare := bareExchange()
+	ofOthers := allocations(func() { bare.send() })
+	ofLibraries := fernetAllocations(t) + keyAllocations(t)
+	for name, session := range map[string]pagestate.Binding{
+		"Cookie":      bindings()[0].session,
+		"SessionFunc": bindings()[1].session,
+	} {
+		x := pagestateExchange(t, session, newSmall(), func(s *small) { s.Count++ })
+		atMost(t, name, allocations(func() { x.send() })-ofOthers-ofLibraries, 15)
+
+		x = bareExchange()
+		x.handler = newMiddleware(t, session).Handler(x.handler)
+		atMost(t, name+", no token", allocations(func() { x.send() })-ofOthers, 3)
+	}
+}
+
+func TestLengthOfTokens(t *testing.T) {
+	change := func(m *medium) { m.Items[0].Done = !m.Items[0].Done }
+	token := pagestateExchange(t, boundByCookie(), newMedium(), change).kept
+	cookie := gorillaExchange(t, newMedium(), change).kept
+	atMost(t, "percent of gorilla's cookie", 100*token/cookie, 60)
+}
+
+// TestMeasuredRequestsWork keeps the benchmarks from measuring error pages.
+func TestMeasuredRequestsWork(t *testing.T) {
+	change := func(s *small) { s.Count++ }
+	exchanges := map[string]*httpExchange{
+		"gorilla": gorillaExchange(t, newSmall(), change),
+		"scs":     scsExchange(t, newSmall(), change),
+		"bare":    bareExchange(),
+	}
+	for _, b := range bindings() {
+		exchanges["pagestate-"+b.name] = pagestateExchange(t, b.session, newSmall(), change)
+	}
+	for name, x := range exchanges {
+		if w := x.send(); w.Code != http.StatusOK || w.Body.String() != "changed" {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
