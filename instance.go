@@ -156,7 +156,8 @@ func decodeError(err error) error {
 func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	next := in.envelope
 	next.revision++
-	plain = next.appendHead(make([]byte, 0, next.headRoom()+in.component.plan.Room()))
+	room := max(in.component.plan.Room(), len(in.envelope.data)) // most states stay about as large
+	plain = next.appendHead(make([]byte, 0, next.headRoom()+room))
 	head = len(plain)
 	// Three bytes of what is encrypted are four of the token.
 	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)

@@ -117,11 +117,12 @@ const maxCompared = 16 << 20
 // hashField is 0 for a field that cannot be saved: load may set what does not
 // fit into a token.
 func (m *Middleware) hashField(in *instance, i int) uint64 {
-	data, err := in.component.plan.EncodeField(in.value, i, maxCompared)
-	if err != nil {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	if err := in.component.plan.HashField(&h, in.value, i, maxCompared); err != nil {
 		return 0
 	}
-	return maphash.Bytes(m.seed, data)
+	return h.Sum64()
 }
 
 // changedLeftOut returns the name of a field that is not saved and was changed

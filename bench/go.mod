@@ -10,9 +10,11 @@ require (
 	github.com/gorilla/sessions v1.4.0
 	github.com/pagestate/pagestate v0.0.0
 	golang.org/x/crypto v0.55.0
+	golang.org/x/perf v0.0.0-20260709024250-82a0b07e230d
 )
 
 require (
+	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/x448/float16 v0.8.4 // indirect

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"html/template"
 	"math"
 	"math/big"
@@ -761,30 +762,47 @@ func TestEncodeAppends(t *testing.T) {
 	}
 }
 
-func TestEncodeField(t *testing.T) {
+func TestHashField(t *testing.T) {
 	type other struct{ Name string }
 	types := newTypes(reflect.TypeFor[box[any]]())
 	types.Add("other", reflect.TypeFor[other](), 0)
 	p := compile(t, types).Name("root")
-	field := func(v any) string {
-		b, err := p.EncodeField(reflect.ValueOf(box[any]{v}), 0, noLimit)
+	seed := maphash.MakeSeed()
+	hash := func(v any, limit int) (uint64, error) {
+		var h maphash.Hash
+		h.SetSeed(seed)
+		err := p.HashField(&h, reflect.ValueOf(box[any]{v}), 0, limit)
+		return h.Sum64(), err
+	}
+	field := func(v any) uint64 {
+		sum, err := hash(v, noLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(b)
+		return sum
 	}
 	if a, b := field(item{"a"}), field(item{"a"}); a != b {
-		t.Error("equal values have different bytes")
+		t.Error("equal values have different hashes")
 	}
-	for _, v := range []any{item{"b"}, &item{"a"}, other{"a"}, nil, 1} {
+	many := func() any { return []any{"a", map[string]any{"b": 1, "c": []any{strings.Repeat("d", 2000)}}, "e"} }
+	if field(many()) != field(many()) {
+		t.Error("equal lists have different hashes")
+	}
+	for _, v := range []any{item{"b"}, &item{"a"}, other{"a"}, nil, 1, many()} {
 		if field(v) == field(item{"a"}) {
-			t.Errorf("%#v has the bytes of another value", v)
+			t.Errorf("%#v has the hash of another value", v)
 		}
 	}
-	if _, err := p.EncodeField(reflect.ValueOf(box[any]{"long"}), 0, 5); !errors.Is(err, ErrLimit) {
+	if _, err := hash("long", 5); !errors.Is(err, ErrLimit) {
 		t.Errorf("got %v, want %v", err, ErrLimit)
 	}
-	if _, err := p.EncodeField(reflect.ValueOf(box[any]{"long"}), 0, 7); err != nil {
+	list := slices.Repeat([]any{"0123456789"}, 200)
+	for limit, refused := range map[int]bool{1000: true, 4000: false} {
+		if _, err := hash(list, limit); errors.Is(err, ErrLimit) != refused {
+			t.Errorf("a long list, limited to %d: %v", limit, err)
+		}
+	}
+	if _, err := hash("long", 7); err != nil {
 		t.Error(err)
 	}
 }

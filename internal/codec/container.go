@@ -393,11 +393,11 @@ func (n *mapNode) encodeKey(e *encoder, k reflect.Value) error {
 	if n.unordered && !k.Equal(k) {
 		return fmt.Errorf("%w: a NaN cannot be found again as a map key", ErrUnsavable)
 	}
-	payload, start, comparing := e.buf, e.start, e.comparing
-	e.buf, e.start, e.comparing = e.keys, 0, false
+	payload, start := e.buf, e.start
+	e.buf, e.start, e.inKey = e.keys, 0, true
 	err := cmp.Or(n.key.encode(e, k), e.fits())
 	e.keys = e.buf
-	e.buf, e.start, e.comparing = payload, start, comparing
+	e.buf, e.start, e.inKey = payload, start, false
 	return err
 }
 

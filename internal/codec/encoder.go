@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"reflect"
 	"slices"
@@ -27,8 +28,11 @@ type encoder struct {
 	charged int  // what decoding will allocate, but for its strings
 	strings bool // whether there is a string that is not empty
 
-	comparing bool   // whether it writes nothing, but compares
-	expected  []byte // with this, from where buf begins
+	// What is only compared or hashed does not stay in buf.
+	comparing bool   // with expected
+	expected  []byte // from where buf begins
+	hash      *maphash.Hash
+	inKey     bool // whether buf holds a map key, which stays
 
 	tooDeep bool
 	trail   []address // what the way out of a value nested too deep led past
@@ -89,8 +93,13 @@ func (e *encoder) fits() error {
 	if len(e.buf)-e.start > e.limit {
 		return fmt.Errorf("%w: more than %d bytes", ErrSize, e.limit)
 	}
-	if e.comparing {
+	switch {
+	case e.inKey:
+	case e.comparing:
 		return e.compare()
+	case e.hash != nil:
+		e.hash.Write(e.buf)
+		e.drop()
 	}
 	return nil
 }
@@ -105,9 +114,14 @@ func (e *encoder) compare() error {
 		return errDiffers
 	}
 	e.expected = rest
+	e.drop()
+	return nil
+}
+
+// drop empties buf, and keeps count of what was there.
+func (e *encoder) drop() {
 	e.start -= len(e.buf)
 	e.buf = e.buf[:0]
-	return nil
 }
 
 // elements checks the length of a slice or map.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"reflect"
 	"slices"
@@ -100,7 +101,7 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 		encoded, err := p.Encode(nil, v, omit, math.MaxInt)
 		return bytes.Equal(encoded, data), err
 	}
-	e := p.encoder(make([]byte, 0, min(len(payload)+1, comparedAtOnce)), math.MaxInt)
+	e := p.encoder(make([]byte, 0, min(len(payload)+1, atOnce)), math.MaxInt)
 	defer e.release()
 	e.comparing, e.expected = true, payload
 	err := p.encode(e, v, omit)
@@ -116,8 +117,8 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 	return len(e.expected) == 0 && len(e.groups) == 1, nil
 }
 
-// comparedAtOnce is what most elements of slices and maps fit into.
-const comparedAtOnce = 512
+// atOnce is what most elements of slices and maps fit into.
+const atOnce = 512
 
 // Room is how many bytes to have ready for the next value: a little more than the
 // last one took. It spares growing a buffer step by step. It is bounded, so that
@@ -127,7 +128,7 @@ func (p *Plan) Room() int {
 	return min(last+last/16+32, maxRoom)
 }
 
-const maxRoom = 64 << 10
+const maxRoom = 256 << 10
 
 func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 	if omit != nil {
@@ -136,17 +137,23 @@ func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 	return p.node.encode(e, v)
 }
 
-// EncodeField returns bytes that are equal for equal values of one field of v,
-// by its place in Fields. They cannot be decoded.
-func (p *Plan) EncodeField(v reflect.Value, i, limit int) ([]byte, error) {
+// HashField writes one field of v, by its place in Fields, into a hash: the same
+// bytes for equal values, and others for others. It takes little memory.
+func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	f := &p.structNode().fields[i]
-	e := p.encoder(nil, limit)
+	e := p.encoder(make([]byte, 0, atOnce), limit)
 	defer e.release()
-	if err := f.node.encode(e, v.Field(f.index)); err != nil {
-		return nil, at(typeName(p.Type)+"."+f.GoName, err)
+	e.hash = h
+	err := f.node.encode(e, v.Field(f.index))
+	if err == nil {
+		err = e.fits()
+	}
+	if err != nil {
+		return at(typeName(p.Type)+"."+f.GoName, err)
 	}
 	// The numbers of components behind interfaces mean nothing without their names.
-	return appendShapes(e.buf, e.groups), e.fits()
+	h.Write(appendShapes(nil, e.groups))
+	return nil
 }
 
 // FieldValue is the value of one field of v, by its place in Fields.

@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"math/big"
 	"reflect"
 	"sync"
@@ -43,7 +44,7 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	data := append(appendShapes(nil, e.groups), e.buf[e.start:]...)
 	e.trail, e.tooDeep = []address{{}}, true // as of a value that was refused
 	e.depth++
-	e.comparing, e.expected = true, data
+	e.comparing, e.expected, e.hash, e.inKey = true, data, new(maphash.Hash), true
 	everyFieldSet(t, reflect.ValueOf(*e))
 	e.release()
 	if !reflect.ValueOf(*e).IsZero() {

@@ -1,0 +1,301 @@
+package main
+
+// This file holds the tables: which benchmarks each one sets side by side, and
+// the most that a ratio should be. How figures are spelled is at its end.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// table is one part of the document that is written anew.
+type table struct {
+	name  string
+	print func(*measurements) string
+}
+
+// end stands behind every table.
+const end = "<!-- end -->"
+
+func (t table) begin() string { return "<!-- table: " + t.name + " -->" }
+
+var tables = []table{
+	{"environment", environment},
+	{"request", requestTable},
+	{"request, against scs", scsTable},
+	{"no token", noTokenTable},
+	{"references", referencesTable},
+	{"seal and open", sealOpenTable},
+	{"codec", codecTable},
+	{"whose time it is", shareTable},
+	{"allocations", allocationsTable},
+	{"sizes", sizesTable},
+	{"compressed", compressedTable},
+	{"growth", growthTable},
+	{"throughput", throughputTable},
+}
+
+var (
+	states     = []string{"small", "medium", "large"}
+	everyState = append(slices.Clip(states), "references")
+)
+
+func requestTable(m *measurements) string {
+	rows := [][]string{{"state", "gorilla", "`Cookie`", "`SessionFunc`", "goal", "`Session`", "goal"}}
+	goals := map[string][2]string{"small": {"0.25", "0.8"}, "medium": {"0.3", "0.6"}, "large": {"0.45", ""}}
+	for _, s := range states {
+		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
+		ratio := func(impl string) string { return m.ratio(name(impl), name("gorilla")) }
+		rows = append(rows, []string{
+			s, m.time(name("gorilla")),
+			ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), goals[s][0],
+			ratio("pagestate-Session"), goals[s][1],
+		})
+	}
+	return markdown(rows)
+}
+
+func scsTable(m *measurements) string {
+	rows := [][]string{{"state", "scs", "`Cookie`", "`SessionFunc`", "goal"}}
+	goals := map[string]string{"small": "0.3", "medium": "0.4"}
+	for _, s := range states {
+		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
+		ratio := func(impl string) string { return m.ratio(name(impl), name("scs")) }
+		rows = append(rows, []string{
+			s, m.time(name("scs")), ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), goals[s],
+		})
+	}
+	return markdown(rows)
+}
+
+func noTokenTable(m *measurements) string {
+	rows := [][]string{{"", "time", "allocations"}}
+	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session"} {
+		name := "PassingThrough/impl=" + impl
+		rows = append(rows, []string{spelled(impl), m.time(name), m.count(name, "allocs/op")})
+	}
+	return markdown(rows)
+}
+
+func referencesTable(m *measurements) string {
+	rows := [][]string{{"", "time", "allocations", "token"}}
+	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session"} {
+		name := "RequestOfReferences/state=references/impl=" + impl
+		rows = append(rows, []string{spelled(impl), m.time(name), m.count(name, "allocs/op"), m.size(name)})
+	}
+	return markdown(rows)
+}
+
+func sealOpenTable(m *measurements) string {
+	rows := [][]string{{"state", "fernet-go", "`Reseal`: one key", "`Seal`, `Open`: a key each", "goal"}}
+	goals := map[string]string{"small": "2.0", "medium": "2.2", "large": "2.4"}
+	for _, s := range everyState {
+		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
+		rows = append(rows, []string{
+			s, m.time(name("fernet-go")),
+			m.ratio(name("pagestate-Reseal"), name("fernet-go")),
+			m.ratio(name("pagestate"), name("fernet-go")),
+			goals[s],
+		})
+	}
+	return markdown(rows)
+}
+
+func codecTable(m *measurements) string {
+	rows := [][]string{{"state", "cbor", "pagestate", "goal", "encoding/json", "allocations of pagestate, cbor, json"}}
+	goals := map[string]string{"small": "0.8", "medium": "0.45", "large": "0.45"}
+	for _, s := range states {
+		name := func(impl string) string { return "Codec/state=" + s + "/impl=" + impl }
+		rows = append(rows, []string{
+			s, m.time(name("cbor")),
+			m.ratio(name("pagestate"), name("cbor")), goals[s],
+			m.ratio(name("json"), name("cbor")),
+			m.count(name("pagestate"), "allocs/op") + ", " + m.count(name("cbor"), "allocs/op") + ", " + m.count(name("json"), "allocs/op"),
+		})
+	}
+	return markdown(rows)
+}
+
+func shareTable(m *measurements) string {
+	rows := [][]string{{"state", "floor", "fernet-go", "hkdf, one key", "codec", "`Reseal`, all of it"}}
+	for _, s := range states {
+		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
+		rows = append(rows, []string{
+			s, m.time(name("floor")), m.time(name("fernet-go")), m.time("Key/impl=hkdf"),
+			m.time("Codec/state=" + s + "/impl=pagestate"), m.time(name("pagestate-Reseal")),
+		})
+	}
+	return markdown(rows)
+}
+
+func allocationsTable(m *measurements) string {
+	const unit = "allocs/op"
+	rows := [][]string{{"", "all", "of fernet-go", "of hkdf", "of the handler and httptest", "of pagestate", "goal"}}
+	row := func(what, name, bare string, keys float64, goal string) {
+		all, fernet, key := m.median(name, unit), m.median("SealOpen/state=small/impl=fernet-go", unit), keys*m.median("Key/impl=hkdf", unit)
+		others := 0.0
+		if bare != "" {
+			others = m.median(bare, unit)
+		}
+		if keys == 0 {
+			fernet = 0
+		}
+		own := all - fernet - key - others
+		rows = append(rows, []string{what, whole(all), whole(fernet), whole(key), whole(others), whole(own), goal})
+	}
+	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", "", 2, "8")
+	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", "", 2, "12")
+	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", "Request/state=small/impl=bare", 1, "15")
+	row("request, `SessionFunc`: small", "Request/state=small/impl=pagestate-SessionFunc", "Request/state=small/impl=bare", 1, "15")
+	row("request without a token", "PassingThrough/impl=pagestate-Cookie", "PassingThrough/impl=bare", 0, "3")
+	return markdown(rows)
+}
+
+func sizesTable(m *measurements) string {
+	rows := [][]string{{"state", "as JSON", "token", "gorilla's cookie", "token to cookie", "goal"}}
+	goals := map[string]string{"medium": "60 %"}
+	for _, s := range states {
+		token, cookie := "Request/state="+s+"/impl=pagestate-Cookie", "Request/state="+s+"/impl=gorilla"
+		rows = append(rows, []string{
+			s, whole(m.median("Codec/state="+s+"/impl=json", "saved-B")), m.size(token), m.size(cookie),
+			percent(m.median(token, "kept-B") / m.median(cookie, "kept-B")), goals[s],
+		})
+	}
+	return markdown(rows)
+}
+
+func compressedTable(m *measurements) string {
+	rows := [][]string{{"state", "token", "compressed", "of its length", "time of `Seal` and `Open`"}}
+	for _, s := range everyState {
+		plain, compressed := "SealOpen/state="+s+"/impl=pagestate", "SealOpen/state="+s+"/impl=pagestate-Compressed"
+		rows = append(rows, []string{
+			s, m.size(plain), m.size(compressed), percent(m.median(compressed, "kept-B") / m.median(plain, "kept-B")),
+			m.ratio(compressed, plain),
+		})
+	}
+	return markdown(rows)
+}
+
+func growthTable(m *measurements) string {
+	rows := [][]string{{"KB of state", "ns a byte, pagestate", "ns a byte, fernet-go"}}
+	name := func(kb, impl string) string { return "Growth/KB=" + kb + "/impl=" + impl }
+	for _, kb := range []string{"1", "4", "16", "64", "256", "1024"} {
+		perByte := func(impl string) string { return fmt.Sprintf("%.1f", m.median(name(kb, impl), perByteUnit)*1e9) }
+		rows = append(rows, []string{kb, perByte("pagestate"), perByte("fernet-go")})
+	}
+	ratio := func(impl string) string { return m.ratioOf(name("1024", impl), name("16", impl), perByteUnit) }
+	rows = append(rows, []string{"1024 to 16 (goal: 1.4)", ratio("pagestate"), ratio("fernet-go")})
+	return markdown(rows)
+}
+
+// perByteUnit is what benchfmt makes of ns/B.
+const perByteUnit = "sec/B"
+
+func throughputTable(m *measurements) string {
+	rows := [][]string{{"", "one goroutine", "two", "two to one"}}
+	speedup := func(impl string) []float64 {
+		return m.ratios("Throughput/impl="+impl, "Throughput/impl="+impl+"-2", timeUnit)
+	}
+	for _, impl := range []string{"pagestate", "fernet-go"} {
+		name := "Throughput/impl=" + impl
+		rows = append(rows, []string{impl, m.perSecond(name), m.perSecond(name + "-2"), spread(speedup(impl))})
+	}
+	own, fernet := speedup("pagestate"), speedup("fernet-go")
+	for i := range own {
+		own[i] /= fernet[i]
+	}
+	rows = append(rows, []string{"of fernet-go's gain (goal: 0.8)", "", "", spread(own)})
+	return markdown(rows)
+}
+
+// timeUnit is what benchfmt makes of ns/op.
+const timeUnit = "sec/op"
+
+// get returns a figure for each round. A table that asks for what was not
+// measured is a mistake in this file.
+func (m *measurements) get(name, unit string) []float64 {
+	figures := m.figures[name][unit]
+	if len(figures) == 0 {
+		panic("no " + unit + " of " + name)
+	}
+	return figures
+}
+
+func (m *measurements) median(name, unit string) float64 { return quantile(m.get(name, unit), 0.5) }
+
+// ratios are those of two benchmarks, one for each round.
+func (m *measurements) ratios(name, base, unit string) []float64 {
+	ratios := slices.Clone(m.get(name, unit))
+	for i, b := range m.get(base, unit) {
+		ratios[i] /= b
+	}
+	return ratios
+}
+
+func (m *measurements) ratioOf(name, base, unit string) string {
+	return spread(m.ratios(name, base, unit))
+}
+
+func (m *measurements) ratio(name, base string) string { return m.ratioOf(name, base, timeUnit) }
+
+func (m *measurements) time(name string) string {
+	t := m.median(name, timeUnit)
+	switch {
+	case t < 1e-6:
+		return fmt.Sprintf("%.0f ns", t*1e9)
+	case t < 10e-6:
+		return fmt.Sprintf("%.1f µs", t*1e6)
+	case t < 1e-3:
+		return fmt.Sprintf("%.0f µs", t*1e6)
+	default:
+		return fmt.Sprintf("%.2f ms", t*1e3)
+	}
+}
+
+func (m *measurements) perSecond(name string) string {
+	return whole(float64(time.Second)/1e9/m.median(name, timeUnit)) + "/s"
+}
+
+func (m *measurements) count(name, unit string) string { return whole(m.median(name, unit)) }
+
+func (m *measurements) size(name string) string { return whole(m.median(name, "kept-B")) }
+
+// spread is the median of ratios, and the range of the middle half of them.
+func spread(ratios []float64) string {
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75))
+}
+
+// quantile lies between the two figures that are nearest.
+func quantile(figures []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(figures))
+	at := q * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
+
+func whole(f float64) string { return fmt.Sprintf("%.0f", f) }
+
+func percent(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
+
+// spelled is how the document calls an implementation.
+func spelled(impl string) string {
+	if binding, ok := strings.CutPrefix(impl, "pagestate-"); ok {
+		return "`" + binding + "`"
+	}
+	return "without pagestate"
+}
+
+// markdown makes a table of rows, of which the first is its head.
+func markdown(rows [][]string) string {
+	var b strings.Builder
+	for i, row := range rows {
+		b.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			b.WriteString("|" + strings.Repeat("---|", len(row)) + "\n")
+		}
+	}
+	return b.String()
+}
