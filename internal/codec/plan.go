@@ -118,7 +118,7 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 }
 
 // atOnce is what most elements of slices and maps fit into.
-const atOnce = 512
+const atOnce = 256
 
 // Room is how many bytes to have ready for the next value: a little more than the
 // last one took. It spares growing a buffer step by step. It is bounded, so that
