@@ -97,7 +97,8 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 // It seals the state as it is now, so call it where the page is rendered, after
 // the last change. After the first byte of the response it still works; for the
 // component that acts, whose token has left in the header by then, as long as
-// it has not changed since. A state that is neither attached nor opened is an
+// it has not changed since, unless the page has its token already and that is too
+// large for the header (Options.MaxHeaderBytes). A state that is neither attached nor opened is an
 // error, as is one from before a [Middleware.Renew], and one that was opened and
 // changed before the handler failed.
 func Token(ctx context.Context, state any) (string, error) {

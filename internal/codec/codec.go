@@ -10,11 +10,13 @@
 //	types.go      the registered types and the safe list, with its faults
 //	plan.go       one registered type: encoding and decoding it
 //	shape.go      field names and signatures: how a type may change between deploys
+//	form.go       the forms of MessagePack
 //	encoder.go    writing, with the limits that hold while writing
 //	decoder.go    strict reading, within a memory budget
 //	reader.go     the same for what stands around encoded data
 //	scalar.go     numbers, strings and bytes
 //	container.go  pointers, slices, arrays and maps
+//	plain.go      the commonest slices and maps, without reflection
 //	struct.go     structs
 //	interface.go  values whose type stands beside them
 //	reference.go  models: saved as a key, and fetched again

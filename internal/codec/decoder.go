@@ -10,8 +10,9 @@ import (
 )
 
 // decoder reads a payload. Whatever Encode would have written in another form
-// is malformed: msgp's readers accept longer forms, other families of numbers
-// and headers of what does not follow, so each result is checked here.
+// is malformed: msgp's readers accept longer forms, and headers of what does not
+// follow, so each result is checked here. What most values are, numbers and what
+// has a header of one byte, is read without it.
 type decoder struct {
 	payload []byte
 	pos     int      // how much of it has been read
@@ -31,12 +32,13 @@ type decoder struct {
 	form   *encoder // of what exactNode writes to compare, once there is one
 }
 
-func newDecoder(b []byte) decoder {
-	return decoder{payload: b, budget: memoryBudget(len(b))}
+func newDecoder(b []byte) (d decoder) {
+	d.start(b)
+	return d
 }
 
-// reset has a decoder that holds nothing read b.
-func (d *decoder) reset(b []byte) { d.payload, d.budget = b, memoryBudget(len(b)) }
+// start has a decoder that holds nothing read b.
+func (d *decoder) start(b []byte) { d.payload, d.budget = b, memoryBudget(len(b)) }
 
 // decoders are decoders that hold nothing.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -72,7 +74,7 @@ func (d *decoder) charge(n, size int) error {
 
 // open reads the header of an array of exactly n values.
 func (d *decoder) open(n int) error {
-	if n <= lastFixmap && d.depth < MaxDepth && d.next() == fixarray|byte(n) {
+	if n <= lastFix && d.depth < MaxDepth && d.next() == fixarray|byte(n) {
 		d.pos++
 		d.depth++
 		return nil
@@ -115,8 +117,7 @@ func (d *decoder) rest() []byte { return d.payload[d.pos:] }
 // left is how much that is.
 func (d *decoder) left() int { return len(d.payload) - d.pos }
 
-// next is the first byte of the next value, whose shortest forms are read
-// without msgp: most values are small. At the end it is one that begins none.
+// next is the first byte of the next value. At the end it is one that begins none.
 func (d *decoder) next() byte {
 	if d.pos == len(d.payload) {
 		return unusedByte
@@ -124,34 +125,11 @@ func (d *decoder) next() byte {
 	return d.payload[d.pos]
 }
 
-// The forms of one byte, with what their low bits hold.
-const (
-	lastFixint    = 0x7f // a number up to this one is itself
-	fixmap        = 0x80
-	fixarray      = 0x90
-	fixstr        = 0xa0
-	unusedByte    = 0xc1
-	fixmapMask    = 0xf0
-	fixstrMask    = 0xe0
-	lastFixmap    = 0x0f // how many entries such a map or array has at most
-	lastFixstr    = 0x1f // how long such a string is at most
-	firstUint     = 0xcc // of 1, 2, 4 and 8 bytes
-	lastUint      = 0xcf
-	firstInt      = 0xd0 // also
-	lastInt       = 0xd3
-	firstNegative = 0xe0 // -32, to -1 at 0xff
-	nilByte       = 0xc0
-	falseByte     = 0xc2
-	trueByte      = 0xc3
-	float32Byte   = 0xca
-	float64Byte   = 0xcb
-)
-
 // arrayHeader reads a header, and leaves it to the caller to check the length.
 func (d *decoder) arrayHeader() (int, error) {
-	if c := d.next(); c&fixmapMask == fixarray {
+	if c := d.next(); c&fixMask == fixarray {
 		d.pos++
-		return int(c & lastFixmap), nil
+		return int(c & lastFix), nil
 	}
 	n, rest, err := msgp.ReadArrayHeaderBytes(d.rest())
 	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
@@ -162,9 +140,9 @@ func (d *decoder) arrayHeader() (int, error) {
 }
 
 func (d *decoder) mapHeader() (int, error) {
-	if c := d.next(); c&fixmapMask == fixmap {
+	if c := d.next(); c&fixMask == fixmap {
 		d.pos++
-		return int(c & lastFixmap), nil
+		return int(c & lastFix), nil
 	}
 	n, rest, err := msgp.ReadMapHeaderBytes(d.rest())
 	if err != nil || n > math.MaxInt32 || d.left()-len(rest) != headerSize(n) {
@@ -172,64 +150,6 @@ func (d *decoder) mapHeader() (int, error) {
 	}
 	d.pos += headerSize(n)
 	return int(n), nil
-}
-
-// headerSize is the size of the shortest header of an array or map.
-func headerSize(n uint32) int {
-	switch {
-	case n <= lastFixmap:
-		return 1
-	case n <= math.MaxUint16:
-		return 3
-	default:
-		return 5
-	}
-}
-
-// blobSize is the size of the shortest header of a string or of bytes, whose
-// first form holds lengths below short.
-func blobSize(n, short int) int {
-	switch {
-	case n < short:
-		return 1
-	case n <= math.MaxUint8:
-		return 2
-	case n <= math.MaxUint16:
-		return 3
-	default:
-		return 5
-	}
-}
-
-// uintSize and negativeSize are the sizes of the shortest forms of a number.
-func uintSize(u uint64) int {
-	switch {
-	case u <= lastFixint:
-		return 1
-	case u <= math.MaxUint8:
-		return 2
-	case u <= math.MaxUint16:
-		return 3
-	case u <= math.MaxUint32:
-		return 5
-	default:
-		return 9
-	}
-}
-
-func negativeSize(i int64) int {
-	switch {
-	case i >= -32:
-		return 1
-	case i >= math.MinInt8:
-		return 2
-	case i >= math.MinInt16:
-		return 3
-	case i >= math.MinInt32:
-		return 5
-	default:
-		return 9
-	}
 }
 
 // nil reads a nil if there is one.

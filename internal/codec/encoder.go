@@ -63,7 +63,7 @@ type address struct {
 
 // open begins an array of n values.
 func (e *encoder) open(n int) error {
-	if n <= lastFixmap && e.depth < MaxDepth && len(e.buf)-e.start <= e.limit {
+	if n <= lastFix && e.depth < MaxDepth && len(e.buf)-e.start <= e.limit {
 		e.depth++
 		e.buf = append(e.buf, fixarray|byte(n))
 		return nil

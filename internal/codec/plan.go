@@ -215,7 +215,7 @@ func (p *Plan) decode(data []byte, v reflect.Value) (References, error) {
 // component stands, and then there is nothing to read.
 func (p *Plan) begin(d *decoder, data []byte) error {
 	if payload, ok := bytes.CutPrefix(data, p.shapes); ok {
-		d.reset(payload)
+		d.start(payload)
 		d.groups, d.met = p.group, 1
 		return nil
 	}
@@ -223,7 +223,7 @@ func (p *Plan) begin(d *decoder, data []byte) error {
 	if err != nil {
 		return err
 	}
-	d.reset(payload)
+	d.start(payload)
 	d.groups = groups
 	own, err := d.component(0, p.types)
 	if err != nil {
