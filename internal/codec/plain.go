@@ -37,7 +37,7 @@ func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
 // smallLists is how many strings short lists share room for.
 const smallLists = 32
 
-// list returns room for strings. Short lists get a part of what several share,
+// strings returns room for a list. Short lists get a part of what several share,
 // which none of them can grow into.
 func (d *decoder) strings(length int) []string {
 	if length > smallLists/4 {
