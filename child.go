@@ -50,7 +50,7 @@ func (x *exchange) child(c *component, parent *instance, key string) *instance {
 
 func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
 	for in := range x.all {
-		if in.keys == x.keys && !in.dropped && in.component == c && in.envelope.isChild(parent, key) {
+		if in.keys == x.keys && in.component == c && in.envelope.isChild(parent, key) {
 			return in
 		}
 	}
@@ -61,7 +61,7 @@ func (x *exchange) childLocked(c *component, parent *instance, key string) *inst
 func (x *exchange) drop(in *instance) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	in.dropped = true
+	delete(x.instances, in.state)
 }
 
 func (e *envelope) isChild(parent *instance, key string) bool {

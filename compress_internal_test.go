@@ -6,6 +6,7 @@ package pagestate
 import (
 	"bytes"
 	"compress/flate"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -63,22 +64,47 @@ func TestCompressedData(t *testing.T) {
 	}
 }
 
-// TestDecompressingIsBounded has a little data that stands for very much.
+// TestDecompressingIsBounded has a little data that stands for very much, and
+// much data that stands for nothing.
 func TestDecompressingIsBounded(t *testing.T) {
 	const limit = 1 << 20
-	bomb := deflated(t, make([]byte, 100*limit))
-	decompress(bomb, limit) // makes the decompressor
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := decompress(bomb, limit)
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, ErrTooLarge) {
-		t.Error(err)
+	for _, test := range []struct {
+		what   string
+		stream []byte
+		most   uint64 // bytes to be allocated
+		want   error
+	}{
+		{"a bomb", deflated(t, make([]byte, 20*limit)), 4 * limit, ErrTooLarge},
+		{"blocks of nothing", emptyBlocks(5000), limit, nil},
+	} {
+		decompress(test.stream, limit) // makes the decompressor
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := decompress(test.stream, limit)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", test.what, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > test.most {
+			t.Errorf("%s: %d bytes made it allocate %d, the most is %d", test.what, len(test.stream), took, test.most)
+		}
 	}
-	// Growing in steps takes twice what is there in the end, and as much again.
-	if took := after.TotalAlloc - before.TotalAlloc; took > 6*limit {
-		t.Errorf("%d bytes made it allocate %d, the limit is %d", len(bomb), took, limit)
+}
+
+// emptyBlocks is a stream of blocks that hold nothing. Each has codes of its own,
+// which take as many tables to read as there can be.
+func emptyBlocks(n int) []byte {
+	const size = 285 // bits
+	block, _ := hex.DecodeString("d4e0031040dbb22cca2edbb66ddbb66ddbb66ddbb66ddbb66dab7accc8657bed73dfff09")
+	var stream bytes.Buffer
+	bits := bitWriter{w: &stream}
+	for range n {
+		for i := range size {
+			bits.write(uint(block[i/8]>>(i%8)), 1)
+		}
 	}
+	bits.writeEnd()
+	return stream.Bytes()
 }
 
 // TestCompressorsForget has a compressor and a decompressor work on another
@@ -144,6 +170,14 @@ func (b *bitWriter) write(bits uint, n int) {
 			b.flush()
 		}
 	}
+}
+
+// writeEnd writes a last block, which is empty.
+func (b *bitWriter) writeEnd() {
+	b.write(1, 1) // the last
+	b.write(1, 2) // with fixed codes
+	b.write(0, 7) // the end
+	b.flush()
 }
 
 func (b *bitWriter) flush() {

@@ -4,7 +4,6 @@ package pagestate
 // embeddable Component. What stands behind them is in exchange.go.
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,8 +96,7 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 // It seals the state as it is now, so call it where the page is rendered, after
 // the last change. After the first byte of the response it still works; for the
 // component that acts, whose token has left in the header by then, as long as
-// it has not changed since, unless the page has its token already and that is too
-// large for the header (Options.MaxHeaderBytes). A state that is neither attached nor opened is an
+// it has not changed since. A state that is neither attached nor opened is an
 // error, as is one from before a [Middleware.Renew], and one that was opened and
 // changed before the handler failed.
 func Token(ctx context.Context, state any) (string, error) {
@@ -129,7 +127,7 @@ func (x *exchange) token(state any) (string, error) {
 			return "", changedBeforeError(in)
 		}
 	}
-	if x.committed && in == x.acting && !x.inPage {
+	if x.committed && in == x.acting {
 		changed, err := x.m.changed(in)
 		if err != nil {
 			return "", err
@@ -151,11 +149,11 @@ func (x *exchange) token(state any) (string, error) {
 // arrivedToken is the token of the component that acts after an error: what a
 // handler changed before it is not sealed.
 func (x *exchange) arrivedToken() (string, error) {
-	plain, head, err := x.m.encode(x.acting)
+	changed, err := x.m.differs(x.acting, x.was)
 	if err != nil {
 		return "", err
 	}
-	if !bytes.Equal(plain[head:], x.was) {
+	if changed {
 		return "", changedBeforeError(x.acting)
 	}
 	x.acting.given = true

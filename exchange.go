@@ -48,7 +48,6 @@ type exchange struct {
 	silent    bool              // not even with a guard: a panic, or the component is gone
 	answering bool              // the error handler was called
 	unsent    string            // what is lost by a token too large for the header, unless the page gets it
-	inPage    bool              // whether the component that acts has its token in the page alone, which no header could carry
 	warnings  []func()          // run by unlock
 	tokens    []string          // all of the request's
 	others    []authentic       // of those but the first that authenticate; nil until a child was asked for
@@ -319,7 +318,7 @@ func (x *exchange) instance(state any) *instance {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, in := range [...]*instance{x.instances[state], x.acting} {
-		if in != nil && in.state == state && in.keys == x.keys && !in.dropped {
+		if in != nil && in.state == state && in.keys == x.keys {
 			return in
 		}
 	}
@@ -350,7 +349,7 @@ func (x *exchange) commit(status int) (proceed bool) {
 	if x.leavesPrivate() {
 		x.keepPrivate(h)
 	}
-	if token != "" && len(h[stateHeader]) == 0 { // an inner middleware hides this one
+	if token != "" && h.Get(stateHeader) == "" { // an inner middleware hides this one
 		h[stateHeader] = []string{token}
 	}
 	if err != nil {
@@ -381,11 +380,6 @@ func (x *exchange) seal(status int) (token string, err error) {
 	if in == nil || in.keys != x.keys {
 		return "", nil
 	}
-	if in.given && len(in.token) > x.m.opt.MaxHeaderBytes {
-		x.inPage = true
-		x.warnOfRedirect(in, status)
-		return "", nil
-	}
 	before := in.token
 	x.failed = true // stands if a codec panics
 	token, err = x.m.seal(in)
@@ -400,10 +394,10 @@ func (x *exchange) seal(status int) (token string, err error) {
 	}
 	older := in.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	if older || x.isChanged(in) || x.claimed {
-		x.warnOfHeader(in, older, fits)
+	changed := !bytes.Equal(in.envelope.data, x.was) // and not only sealed again in time or for the guard
+	if older || changed || x.claimed {
+		x.warnOfHeader(in, status, changed, older, fits)
 	}
-	x.warnOfRedirect(in, status)
 	if !fits {
 		return "", nil
 	}
@@ -449,7 +443,7 @@ func (x *exchange) asItCame() (string, error) {
 // warnOfHeader logs what the response header cannot do for a change: older says
 // that the page got a token from before it, fits that the one for the header is
 // not too large.
-func (x *exchange) warnOfHeader(in *instance, older, fits bool) {
+func (x *exchange) warnOfHeader(in *instance, status int, changed, older, fits bool) {
 	switch {
 	case !fits && older:
 		x.warnOfSize(in, "what changed is lost")
@@ -458,14 +452,7 @@ func (x *exchange) warnOfHeader(in *instance, older, fits bool) {
 	case older:
 		x.warn(in, "changed after its token was put into the page, which is older than the header now")
 	}
-}
-
-// isChanged tells whether what was sealed last is not what came in, and not only
-// sealed again in time or for the guard.
-func (x *exchange) isChanged(in *instance) bool { return !bytes.Equal(in.envelope.data, x.was) }
-
-func (x *exchange) warnOfRedirect(in *instance, status int) {
-	if x.isChanged(in) && 300 <= status && status < 400 {
+	if changed && 300 <= status && status < 400 {
 		x.warn(in, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
 	}
 }
@@ -534,7 +521,7 @@ func (x *exchange) finish() {
 		return
 	}
 	for in := range x.all {
-		if in.keys == x.keys && !in.dropped {
+		if in.keys == x.keys {
 			x.warnOfLoss(in, late)
 		}
 	}
@@ -546,14 +533,12 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	if field := x.m.changedLeftOut(in); field != "" {
 		x.warnings = append(x.warnings, func() { x.m.warnLeftOut(x.r.Context(), in, field) })
 	}
-	if in.token == "" || in == x.acting && !late && !x.inPage {
+	if in.token == "" || in == x.acting && !late {
 		return
 	}
 	if changed, err := x.m.changed(in); changed || err != nil {
 		why := "changed too late to be sealed: what changed is lost"
-		if in == x.acting && x.inPage {
-			why = "changed after its token, too large for the header, was put into the page: what changed is lost"
-		} else if in != x.acting && !in.given {
+		if in != x.acting && !in.given {
 			why = "changed, and was not put into the page by Token or Field: what changed is lost"
 		}
 		x.warn(in, why)

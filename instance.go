@@ -26,7 +26,6 @@ type instance struct {
 	leftOut   leftOut
 	sealed    bool // whether it was sealed here, and not only opened
 	given     bool // whether its token was put into the page
-	dropped   bool // whether it has no token any more, after an error
 
 	// refresh says that the token is sealed again even if nothing changed: it has
 	// little of its idle life left, or a guard has seen it.
@@ -152,11 +151,15 @@ func decodeError(err error) error {
 	}
 }
 
-// encode returns what seal would encrypt now, and how much of it is the head.
+// encode returns what seal would encrypt now, uncompressed, and how much of it is
+// the head.
 func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	next := in.envelope
 	next.revision++
-	room := max(in.component.plan.Room(), len(in.envelope.data)) // most states stay about as large
+	room := in.component.plan.Room()
+	if in.token != "" {
+		room = len(in.envelope.data) + len(in.envelope.data)/16 + 32 // most states stay about as large
+	}
 	plain = next.appendHead(make([]byte, 0, next.headRoom()+room))
 	head = len(plain)
 	// Three bytes of what is encrypted are four of the token.
@@ -172,8 +175,11 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 }
 
 // changed tells whether the state is another than that in the token.
-func (m *Middleware) changed(in *instance) (bool, error) {
-	same, err := in.component.plan.Same(in.value, in.leftOut.fields, in.envelope.data)
+func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.envelope.data) }
+
+// differs tells whether the state is another than that in data.
+func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
+	same, err := in.component.plan.Same(in.value, in.leftOut.fields, data)
 	if err != nil {
 		return false, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
 	}
@@ -220,7 +226,7 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 		now = in.envelope.firstSealed // by another server, whose clock is ahead
 	}
 	if size := tokenSize(len(plain)); size > m.opt.MaxTokenBytes {
-		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes, the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
+		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
 	}
 	sealed := plain
 	if in.component.compressed {

@@ -53,7 +53,7 @@ type Options struct {
 	NotBefore time.Time
 
 	// MaxTokenBytes is the size of the largest token, sealed or opened, at most
-	// 1 GiB. 0 means 256 KiB.
+	// 1 GiB. What is [Compressed] counts uncompressed. 0 means 256 KiB.
 	MaxTokenBytes int
 
 	// MaxHeaderBytes is the size of the largest token sent in the response

@@ -257,7 +257,7 @@ type envelope struct {
 	parent      instanceID // of a child's parent
 	instance    instanceID
 	revision    uint64 // how often the instance has been sealed
-	data        []byte // shapes and payload, see internal/codec
+	data        []byte // shapes and payload, see internal/codec; as they came until resume
 }
 
 // instanceID is the identity of one component on one page.
@@ -305,14 +305,15 @@ func (m *Middleware) parseEnvelope(token string, plain []byte) (e envelope, err 
 	}
 	parent, instance := r.Bytes(), r.Bytes()
 	e.revision = r.Uint()
-	if e.data, err = r.Rest(); err != nil || !e.identify(parent, instance) {
+	if e.data, err = r.Rest(); err != nil || !e.setIdentity(parent, instance) {
 		return e, fmt.Errorf("%w: its envelope is malformed", ErrInvalid)
 	}
 	return e, nil
 }
 
-// identify tells whether the identity is one that a seal gives.
-func (e *envelope) identify(parent, instance []byte) bool {
+// setIdentity takes the ids, and tells whether the identity is one that a seal
+// gives.
+func (e *envelope) setIdentity(parent, instance []byte) bool {
 	copy(e.parent[:], parent)
 	copy(e.instance[:], instance)
 	isChild := len(parent) == instanceBytes && e.key != ""

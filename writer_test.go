@@ -1442,63 +1442,18 @@ func TestWriterMaxHeaderBytes(t *testing.T) {
 	}
 }
 
-// A component whose token no header could carry is sealed where the page takes its
-// token, before the first byte and after it.
-func TestWriterTokenInPageAlone(t *testing.T) {
-	large := strings.Repeat("x", 500)
-	for name, c := range map[string]struct {
-		change func(s *writerState)
-		again  bool // whether the page takes another token after the change
-		warn   string
-	}{
-		"nothing changed":           {func(*writerState) {}, false, ""},
-		"changed":                   {func(s *writerState) { s.Count = 3 }, false, "too large for the header, was put into the page"},
-		"grown small":               {func(s *writerState) { s.Text = "" }, false, "too large for the header, was put into the page"},
-		"changed, and Token again":  {func(s *writerState) { s.Count = 3 }, true, ""},
-		"not changed, Token again":  {func(*writerState) {}, true, ""},
-		"grown small, Token again":  {func(s *writerState) { s.Text = "" }, true, ""},
-		"unsavable and not in time": {func(s *writerState) { s.Text = strings.Repeat("x", 1<<20) }, false, "too large for the header, was put into the page"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newWriterApp(t, pagestate.Options{MaxHeaderBytes: 400})
-			var last string
-			var left writerState // by the handler
-			a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
-				s.Count, s.Text = 2, large
-				var err error
-				if last, err = pagestate.Token(r.Context(), s); err != nil {
-					t.Error(err)
-				}
-				c.change(s)
-				io.WriteString(w, "a page")
-				if c.again {
-					if last, err = pagestate.Token(r.Context(), s); err != nil {
-						t.Error(err)
-					}
-				}
-				left = *s
-			}))
-			got := a.call("/", a.seal(&writerState{Count: 1}))
-			want(t, "status", got.StatusCode, 200)
-			want(t, "header", got.token(), "")
-			if c.warn == "" {
-				state, err := a.mw.Open(context.Background(), pagestate.Owner{}, last)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want(t, "count", state.(*writerState).Count, left.Count)
-				want(t, "text", state.(*writerState).Text, left.Text)
-				want(t, "log", a.log.String(), "")
-				return
-			}
-			want(t, "warnings", a.logged("WARN", c.warn, "component=state"), 1)
-			want(t, "lines in the log", a.logged(""), 1)
-		})
-	}
+// A header that a handler has set to nothing is no token of another middleware.
+func TestWriterEmptyHeader(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{})
+	a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, _ *http.Request, s *writerState) {
+		w.Header().Set("Page-State", "")
+		s.Count++
+	}))
+	want(t, "a token", a.call("/", a.seal(&writerState{})).token() != "", true)
 }
 
-// A redirect shows no page that could hold the token.
-func TestWriterRedirectWithTokenInPageAlone(t *testing.T) {
+// What changed in answer to a redirect is lost, and a token in its page too.
+func TestWriterRedirectWithTokenInPage(t *testing.T) {
 	a := newWriterApp(t, pagestate.Options{MaxHeaderBytes: 400})
 	for path, change := range map[string]func(s *writerState){
 		"/changed": func(s *writerState) { s.Count++ },
@@ -1517,6 +1472,44 @@ func TestWriterRedirectWithTokenInPageAlone(t *testing.T) {
 	a.call("/changed", token)
 	want(t, "warnings", a.logged("WARN", "redirect", "component=state"), 1)
 	want(t, "lines in the log", a.logged(""), 1)
+}
+
+// A token that was too large for the header may have been put into the page before
+// the last change.
+func TestWriterChangesAfterALargeToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(s *writerState)
+		header bool
+		status int
+		log    string // in a line of the log
+	}{
+		"nothing":     {func(*writerState) {}, false, 200, ""},
+		"still large": {func(s *writerState) { s.Count = 3 }, false, 200, "too large for the header"},
+		"small":       {func(s *writerState) { s.Text = "" }, true, 200, "older than the header"},
+		"unsavable":   {func(s *writerState) { s.Any = make(chan int) }, false, 500, "StateError"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newWriterApp(t, pagestate.Options{MaxHeaderBytes: 400})
+			a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
+				s.Text = strings.Repeat("x", 500)
+				if _, err := pagestate.Token(r.Context(), s); err != nil {
+					t.Error(err)
+				}
+				c.change(s)
+				io.WriteString(w, "a page")
+				s.Count++
+				if _, err := pagestate.Token(r.Context(), s); err == nil {
+					t.Error("a change after the first byte was sealed")
+				}
+				s.Count--
+			}))
+			got := a.call("/", a.seal(&writerState{Count: 1}))
+			want(t, "status", got.StatusCode, c.status)
+			want(t, "header", got.token() != "", c.header)
+			want(t, "lines in the log", a.logged(""), min(1, len(c.log)))
+			want(t, "what they say", strings.Contains(a.log.String(), c.log), true)
+		})
+	}
 }
 
 // A token that is only sealed again in time is no change that could be lost.

@@ -523,6 +523,30 @@ func TestSameStops(t *testing.T) {
 	}
 }
 
+// TestLookingTakesLittleMemory compares and hashes a value that is large.
+func TestLookingTakesLittleMemory(t *testing.T) {
+	v := box[[]string]{slices.Repeat([]string{"some text"}, 50_000)}
+	p := planOf(t, reflect.TypeFor[box[[]string]]())
+	data := mustEncode(t, p, v)
+	for what, look := range map[string]func() error{
+		"Same": func() error {
+			_, err := p.Same(reflect.ValueOf(&v).Elem(), nil, data)
+			return err
+		},
+		"HashField": func() error {
+			var h maphash.Hash
+			return p.HashField(&h, reflect.ValueOf(&v).Elem(), 0, noLimit)
+		},
+	} {
+		if err := look(); err != nil {
+			t.Fatal(err)
+		}
+		if used := allocated(func() { look() }); used > 16<<10 {
+			t.Errorf("%s took %d bytes for a value of %d", what, used, len(data))
+		}
+	}
+}
+
 // TestSameOmits has fields that are saved as zero.
 func TestSameOmits(t *testing.T) {
 	type pair struct{ A, B int }

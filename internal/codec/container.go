@@ -159,6 +159,7 @@ func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
 	} else {
 		v.Grow(length)
 		v.SetLen(length)
+		v.SetCap(length) // so that two copies that grow do not share what Grow left over
 	}
 	references, err := decodeElements(d, n.elem, v, length)
 	if err != nil {

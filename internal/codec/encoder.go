@@ -93,11 +93,21 @@ func (e *encoder) fits() error {
 	if len(e.buf)-e.start > e.limit {
 		return fmt.Errorf("%w: more than %d bytes", ErrSize, e.limit)
 	}
-	switch {
-	case e.inKey:
-	case e.comparing:
+	if len(e.buf) < atOnce/2 || e.inKey {
+		return nil
+	}
+	return e.drain()
+}
+
+// atOnce is about as much as a buffer holds that is drained.
+const atOnce = 512
+
+// drain compares or hashes what is in buf, if it is for that.
+func (e *encoder) drain() error {
+	if e.comparing {
 		return e.compare()
-	case e.hash != nil:
+	}
+	if e.hash != nil {
 		e.hash.Write(e.buf)
 		e.drop()
 	}

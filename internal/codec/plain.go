@@ -8,8 +8,8 @@ import (
 )
 
 // This file holds the way around reflection for what states have most of beside
-// structs: lists of strings, and maps from strings to scalars. It writes and
-// accepts what the nodes of container.go do. Those call it only where no codec
+// structs: lists of strings, and maps from strings to the commonest scalars. It
+// writes and accepts what the nodes of container.go do. Those call it only where no codec
 // is registered for a string or for the scalar.
 
 func encodeStrings(e *encoder, v reflect.Value) error {

@@ -129,6 +129,22 @@ func TestShortListsAreApart(t *testing.T) {
 	}
 }
 
+// TestSlicesHaveNoSpareCapacity has two copies of a decoded value grow.
+func TestSlicesHaveNoSpareCapacity(t *testing.T) {
+	p := planOf(t, reflect.TypeFor[box[[]int]]())
+	for n := range 40 {
+		decoded, err := decodeValue(p, mustEncode(t, p, box[[]int]{make([]int, n)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := decoded.(box[[]int]).V
+		a, b := append(v, 1), append(v, 2)
+		if a[n] != 1 || b[n] != 2 {
+			t.Errorf("two copies of %d elements share what was appended", n)
+		}
+	}
+}
+
 // FuzzPlain reads the same payload with and without reflection.
 func FuzzPlain(f *testing.F) {
 	fast := compile(f, newTypes(reflect.TypeFor[plain]())).Name("root")

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -70,7 +71,8 @@ func (p *Plan) structNode() *structNode {
 
 // Encode appends the encoded form of v, a value of the plan's type, to b. For
 // each field that omit marks, by its place in Fields, it writes the zero value;
-// a nil omit marks none. The payload is no longer than limit bytes.
+// a nil omit marks none. The payload is no longer than limit bytes. A nil b gets
+// [Plan.Room] bytes to begin with.
 func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte, error) {
 	start := len(b)
 	if b == nil {
@@ -92,9 +94,10 @@ func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte
 	return encoded, nil
 }
 
-// Same tells whether data is what Encode would append for v and omit. It takes
-// little memory. Its errors are those of Encode, but not all of them: where the
-// two differ, what comes behind is not looked at.
+// Same tells whether data is what Encode would append for v and omit. Of slices
+// and maps it holds an element or two at a time, unless other components or former
+// fields stand in data. Its errors are those of Encode, but not all of them: where
+// the two differ, what comes behind is not looked at, and it knows no limit.
 func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 	payload, ok := bytes.CutPrefix(data, p.shapes)
 	if !ok { // other components stand in it, or former fields
@@ -105,10 +108,7 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 	defer e.release()
 	e.comparing, e.expected = true, payload
 	err := p.encode(e, v, omit)
-	if err == nil {
-		err = e.fits()
-	}
-	if errors.Is(err, errDiffers) {
+	if e.drain() != nil || errors.Is(err, errDiffers) {
 		return false, nil
 	}
 	if err != nil {
@@ -116,9 +116,6 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 	}
 	return len(e.expected) == 0 && len(e.groups) == 1, nil
 }
-
-// atOnce is what most elements of slices and maps fit into.
-const atOnce = 256
 
 // Room is how many bytes to have ready for the next value: a little more than the
 // last one took. It spares growing a buffer step by step. It is bounded, so that
@@ -128,7 +125,7 @@ func (p *Plan) Room() int {
 	return min(last+last/16+32, maxRoom)
 }
 
-const maxRoom = 256 << 10
+const maxRoom = 64 << 10
 
 func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 	if omit != nil {
@@ -138,21 +135,20 @@ func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 }
 
 // HashField writes one field of v, by its place in Fields, into a hash: the same
-// bytes for equal values, and others for others. It takes little memory.
+// bytes for equal values, and others for others. Of slices and maps it holds an
+// element or two at a time.
 func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	f := &p.structNode().fields[i]
 	e := p.encoder(make([]byte, 0, atOnce), limit)
 	defer e.release()
 	e.hash = h
-	err := f.node.encode(e, v.Field(f.index))
-	if err == nil {
-		err = e.fits()
-	}
+	err := cmp.Or(f.node.encode(e, v.Field(f.index)), e.fits(), e.drain())
 	if err != nil {
 		return at(typeName(p.Type)+"."+f.GoName, err)
 	}
-	// The numbers of components behind interfaces mean nothing without their names.
-	h.Write(appendShapes(nil, e.groups))
+	if len(e.groups) > 1 { // their numbers mean nothing without their names
+		h.Write(appendShapes(nil, e.groups))
+	}
 	return nil
 }
 

@@ -15,9 +15,9 @@ func (n leaf) signature(s *signer) { s.text(n.sig) }
 func (n leaf) least() int          { return n.small }
 func (n leaf) nilable() bool       { return false }
 
-// scalarNode is a bool, a number or a string, of whatever named type. What is
-// made of many values asks isScalar once, and then calls the methods of encoder
-// and decoder for each without a node between.
+// scalarNode is a bool, a number or a string, of whatever named type. A struct
+// asks isScalar once for each field, and then calls the methods of encoder and
+// decoder without a node between.
 type scalarNode struct{ leaf }
 
 func isScalar(n node) bool {

@@ -405,6 +405,9 @@ func (t *Types) compileStruct(s site) node {
 		if !f.IsExported() && t.isCustom(f.Type) {
 			t.fault(at, `a codec cannot set an embedded field that is unexported; give it a name, or leave it out with state:"-"`)
 		}
+		if _, std := stdTypes[f.Type]; std && !f.IsExported() {
+			t.fault(at, `a %s cannot be reached in an embedded field that is unexported; give it a name, or leave it out with state:"-"`, f.Type)
+		}
 		if !f.IsExported() && t.standsFor(f.Type) {
 			t.fault(at, `what is fetched or looked up again cannot be set in an embedded field that is unexported; give it a name, or leave it out with state:"-"`)
 		}

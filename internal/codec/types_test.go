@@ -41,6 +41,8 @@ type (
 	}
 	embedsPointer struct{ *hidden }
 	embedsCodec   struct{ money }
+	embedsTime    struct{ moment }
+	moment        = time.Time
 	taggedPrivate struct {
 		a int `state:"a"`
 		b int `state:""`
@@ -129,6 +131,7 @@ func TestFaults(t *testing.T) {
 		{reflect.TypeFor[box[[][2][MaxElements + 1]int]](), []string{".V[][]: an array of 1048577 elements, the most is 1048576"}},
 
 		{reflect.TypeFor[embedsPointer](), []string{`.hidden: an embedded pointer to an unexported struct cannot be set; embed the struct itself, or leave it out with state:"-"`}},
+		{reflect.TypeFor[embedsTime](), []string{`.moment: a time.Time cannot be reached in an embedded field that is unexported; give it a name, or leave it out with state:"-"`}},
 		{reflect.TypeFor[embedsCodec](), []string{`.money: a codec cannot set an embedded field that is unexported; give it a name, or leave it out with state:"-"`}},
 		{reflect.TypeFor[taggedPrivate](), []string{
 			".a: an unexported field cannot be saved; export it, or remove its state tag",
