@@ -30,13 +30,14 @@ var (
 	owner  = pagestate.Owner{Session: "QWERTZUIOPASDFGHJKLYXCVBNM"}
 )
 
-// newMiddleware opens tokens of up to 8 MiB.
+// newMiddleware opens tokens of up to 8 MiB, and sends them in the header.
 func newMiddleware(tb testing.TB, session pagestate.Binding, opts ...pagestate.ComponentOption) *pagestate.Middleware {
 	tb.Helper()
 	m, err := pagestate.New(newRegistry(opts...), pagestate.Options{
-		Secrets:       [][]byte{secret},
-		Session:       session,
-		MaxTokenBytes: 8 << 20,
+		Secrets:        [][]byte{secret},
+		Session:        session,
+		MaxTokenBytes:  8 << 20,
+		MaxHeaderBytes: 8 << 20,
 	})
 	if err != nil {
 		tb.Fatal(err)

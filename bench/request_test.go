@@ -24,7 +24,9 @@ import (
 func BenchmarkRequest(b *testing.B) {
 	b.Run("state=small", requests(newSmall, func(s *small) { s.Count++ }))
 	b.Run("state=medium", requests(newMedium, func(m *medium) { m.Items[3].Done = !m.Items[3].Done }))
-	b.Run("state=large", requests(func() *large { return newLarge(largeRows) }, func(l *large) { l.Rows[3].Active = !l.Rows[3].Active }))
+	changeLarge := func(l *large) { l.Rows[3].Active = !l.Rows[3].Active }
+	b.Run("state=large", requests(func() *large { return newLarge(largeRows) }, changeLarge))
+	b.Run("state=large/impl=pagestate-page", measured(pagestatePage(b, newLarge(largeRows), changeLarge)))
 }
 
 func BenchmarkRequestOfReferences(b *testing.B) {
@@ -116,17 +118,25 @@ func bindings() []binding {
 	}
 }
 
-// pagestateExchange has the token in the header of the request, and in that of
-// the response or, if it is too large for one, in the page.
+// pagestateExchange has the token in the headers of request and response.
 func pagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T, change func(*T)) *httpExchange {
 	tb.Helper()
-	m := newMiddleware(tb, session)
-	pageHasToken := false
-	handler := pagestate.Handle(func(w http.ResponseWriter, r *http.Request, s *T) error {
+	x := newPagestateExchange(tb, session, state, func(w http.ResponseWriter, _ *http.Request, s *T) error {
 		change(s)
-		if !pageHasToken {
-			return answer(w)
-		}
+		return answer(w)
+	})
+	if w := x.send(); w.Header().Get("Page-State") == "" {
+		tb.Error("the answer has no token")
+	}
+	return x
+}
+
+// pagestatePage has the token in the page too, as a handler would with one that
+// is too large for the header.
+func pagestatePage[T any](tb testing.TB, state *T, change func(*T)) *httpExchange {
+	tb.Helper()
+	x := newPagestateExchange(tb, boundByCookie(), state, func(w http.ResponseWriter, r *http.Request, s *T) error {
+		change(s)
 		token, err := pagestate.Token(r.Context(), s)
 		if err != nil {
 			return err
@@ -134,6 +144,15 @@ func pagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T
 		_, err = io.WriteString(w, token)
 		return err
 	})
+	if w := x.send(); w.Body.Len() < x.kept/2 {
+		tb.Error("the page has no token")
+	}
+	return x
+}
+
+func newPagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T, h func(http.ResponseWriter, *http.Request, *T) error) *httpExchange {
+	tb.Helper()
+	m := newMiddleware(tb, session)
 	first := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := pagestate.Attach(r.Context(), state); err != nil {
 			tb.Error(err)
@@ -153,12 +172,7 @@ func pagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T
 	keepCookies(r, w)
 	token := w.Body.String()
 	r.Header.Set("Page-State", token)
-	pageHasToken = len(token) > 3<<10
-	x := &httpExchange{handler: m.Handler(handler), request: r, kept: len(token)}
-	if answer := x.send(); answer.Header().Get("Page-State") == "" && answer.Body.Len() < len(token)/2 {
-		tb.Error("the answer has no token")
-	}
-	return x
+	return &httpExchange{handler: m.Handler(pagestate.Handle(h)), request: r, kept: len(token)}
 }
 
 // keepCookies has r send the cookies of a response, and returns their size.

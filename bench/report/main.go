@@ -8,9 +8,10 @@
 // round, of two runs a moment apart. What a table shows is the median over the
 // rounds, and behind a ratio the range that the middle half of them lies in.
 //
-// The output of all runs can be kept for benchstat:
+// Without -o it prints the tables. The output of all runs can be kept for
+// benchstat:
 //
-//	go run ./bench/report -raw new.txt
+//	go run ./bench/report -raw new.out
 package main
 
 // This file holds the measuring; tables.go says what is shown of it.
@@ -25,6 +26,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +36,8 @@ import (
 var (
 	output    = flag.String("o", "", "a document whose tables are replaced; without it they are printed")
 	raw       = flag.String("raw", "", "a file for the output of all runs")
-	rounds    = flag.Int("rounds", 10, "how often each benchmark is run")
-	benchtime = flag.String("benchtime", "200ms", "how long each run takes")
+	rounds    = flag.Int("rounds", 25, "how often each benchmark is run")
+	benchtime = flag.String("benchtime", "100ms", "how long each run takes, or 5x for so many times")
 )
 
 func main() {
@@ -47,15 +49,9 @@ func main() {
 }
 
 func run() error {
-	if *rounds < 1 {
-		return errors.New("-rounds must be 1 or more")
-	}
-	var document []byte
-	if *output != "" {
-		var err error
-		if document, err = os.ReadFile(*output); err != nil {
-			return err
-		}
+	document, err := prepare()
+	if err != nil {
+		return err
 	}
 	text, err := measure()
 	if err != nil {
@@ -70,17 +66,48 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if *output == "" {
-		for _, t := range tables {
-			fmt.Printf("## %s\n\n%s\n", t.name, t.print(m))
-		}
-		return nil
-	}
-	filled, err := fill(string(document), m)
+	filled, err := fill(document, func(t table) string { return t.print(m) })
 	if err != nil {
 		return err
 	}
+	if *output == "" {
+		_, err := os.Stdout.WriteString(filled)
+		return err
+	}
 	return os.WriteFile(*output, []byte(filled), 0o644)
+}
+
+// prepare finds what is wrong with the arguments before minutes are spent on
+// measuring, and returns the document to be filled.
+func prepare() (document string, err error) {
+	if flag.NArg() > 0 {
+		return "", fmt.Errorf("%q is no flag", flag.Arg(0))
+	}
+	if *rounds < 1 {
+		return "", errors.New("-rounds must be 1 or more")
+	}
+	times, isCount := strings.CutSuffix(*benchtime, "x")
+	count, err := strconv.Atoi(times)
+	if duration, durationErr := time.ParseDuration(*benchtime); (!isCount || err != nil || count < 1) && (durationErr != nil || duration <= 0) {
+		return "", fmt.Errorf("-benchtime %q is neither a duration nor a number of times", *benchtime)
+	}
+	if *raw != "" {
+		if err := os.WriteFile(*raw, nil, 0o644); err != nil {
+			return "", err
+		}
+	}
+	if *output == "" {
+		for _, t := range tables {
+			document += "## " + t.name + "\n\n" + t.begin() + "\n" + end + "\n\n"
+		}
+		return document, nil
+	}
+	text, err := os.ReadFile(*output)
+	if err != nil {
+		return "", err
+	}
+	_, err = fill(string(text), func(table) string { return "" })
+	return string(text), err
 }
 
 // measure returns what the runs printed.
@@ -150,12 +177,12 @@ func parse(r io.Reader) (*measurements, error) {
 
 // environment says where and how the figures came about.
 func environment(m *measurements) string {
-	return fmt.Sprintf("Measured on %s with %s on %s/%s, %s, %d processors: %d rounds, runs of %s.\n",
+	return fmt.Sprintf("Measured on %s with %s on %s/%s, %s, %d processors. Rounds: %d; a run: %s.\n",
 		time.Now().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, m.machine, runtime.NumCPU(), *rounds, *benchtime)
 }
 
 // fill replaces what stands between the marks of each table.
-func fill(document string, m *measurements) (string, error) {
+func fill(document string, print func(table) string) (string, error) {
 	for _, t := range tables {
 		before, rest, ok := strings.Cut(document, t.begin())
 		if !ok {
@@ -165,7 +192,7 @@ func fill(document string, m *measurements) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("there is no %s behind %s", end, t.begin())
 		}
-		document = before + t.begin() + "\n" + t.print(m) + end + after
+		document = before + t.begin() + "\n" + print(t) + end + after
 	}
 	return document, nil
 }

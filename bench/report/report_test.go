@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,8 @@ import (
 const documentFile = "../../docs/performance.md"
 
 // TestDocument keeps the document and the program together: every table has its
-// place, and what stands there is one that the program wrote.
+// place, and what stands there has the head and the rows that the program would
+// write today.
 func TestDocument(t *testing.T) {
 	text, err := os.ReadFile(documentFile)
 	if err != nil {
@@ -70,7 +72,7 @@ func invented() *measurements {
 		for _, impl := range []string{"pagestate", "cbor", "json"} {
 			add("Codec/state="+s+"/impl="+impl, timeUnit, "allocs/op", "saved-B")
 		}
-		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session", "gorilla", "scs", "bare"} {
+		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session", "pagestate-page", "gorilla", "scs", "bare"} {
 			for _, benchmark := range []string{"Request/state=" + s, "RequestOfReferences/state=" + s, "PassingThrough"} {
 				add(benchmark+"/impl="+impl, timeUnit, "allocs/op", "kept-B")
 			}
@@ -104,7 +106,9 @@ PASS
 	for what, pair := range map[string][2]string{
 		"a time":       {m.time(ours), "1.0 µs"},
 		"a longer one": {m.time(theirs), "3.0 µs"},
-		"a ratio":      {m.ratio(ours, theirs), "0.50 (0.38–0.75)"},
+		"a ratio":      {m.ratio(ours, theirs, 0.5), "0.50 (0.38–0.75)"},
+		"a missed one": {m.ratio(ours, theirs, 0.49), "0.50 (0.38–0.75) **missed**"},
+		"without goal": {m.ratio(ours, theirs, 0), "0.50 (0.38–0.75)"},
 		"a count":      {m.count(ours, "allocs/op"), "3"},
 		"a size":       {m.size(ours), "248"},
 		"per byte":     {whole(m.median(ours, perByteUnit) * 1e10), "35"},
@@ -120,24 +124,57 @@ PASS
 	}
 }
 
+func TestArguments(t *testing.T) {
+	o, r, n, b := *output, *raw, *rounds, *benchtime
+	t.Cleanup(func() { *output, *raw, *rounds, *benchtime = o, r, n, b })
+	empty := filepath.Join(t.TempDir(), "empty.md")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		output, raw, benchtime string
+		rounds                 int
+		want                   string // in the error, "" for none
+	}{
+		{"", "", "200ms", 10, ""},
+		{"", "", "3x", 1, ""},
+		{documentFile, "", "1s", 1, ""},
+		{"", "", "1s", 0, "-rounds"},
+		{"", "", "nonsense", 1, "-benchtime"},
+		{"", "", "0s", 1, "-benchtime"},
+		{"", "", "0x", 1, "-benchtime"},
+		{"", "", "x", 1, "-benchtime"},
+		{"nowhere.md", "", "1s", 1, "nowhere.md"},
+		{empty, "", "1s", 1, "the document has no"},
+		{"", filepath.Join(empty, "raw.out"), "1s", 1, "raw.out"},
+	} {
+		*output, *raw, *rounds, *benchtime = test.output, test.raw, test.rounds, test.benchtime
+		_, err := prepare()
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
 func TestFill(t *testing.T) {
 	var document strings.Builder
 	for _, table := range tables {
 		document.WriteString("text\n" + table.begin() + "\nan older one\n" + end + "\n")
 	}
 	document.WriteString("the end\n")
-	filled, err := fill(document.String(), invented())
+	print := func(t table) string { return t.print(invented()) }
+	filled, err := fill(document.String(), print)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(filled, "older") || strings.Count(filled, "text\n") != len(tables) || !strings.HasSuffix(filled, end+"\nthe end\n") {
 		t.Errorf("filled to\n%s", filled)
 	}
-	again, err := fill(filled, invented())
+	again, err := fill(filled, print)
 	if err != nil || again != filled {
 		t.Errorf("filled again it is another one: %v", err)
 	}
-	if _, err := fill("no place", invented()); err == nil {
+	if _, err := fill("no place", print); err == nil {
 		t.Error("a document without places was filled")
 	}
 }

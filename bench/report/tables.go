@@ -6,8 +6,8 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 )
 
 // table is one part of the document that is written anew.
@@ -44,27 +44,30 @@ var (
 
 func requestTable(m *measurements) string {
 	rows := [][]string{{"state", "gorilla", "`Cookie`", "`SessionFunc`", "goal", "`Session`", "goal"}}
-	goals := map[string][2]string{"small": {"0.25", "0.8"}, "medium": {"0.3", "0.6"}, "large": {"0.45", ""}}
+	cheap := map[string]float64{"small": 0.25, "medium": 0.3, "large": 0.45}
+	onCookieStore := map[string]float64{"small": 0.8, "medium": 0.6}
 	for _, s := range states {
 		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
-		ratio := func(impl string) string { return m.ratio(name(impl), name("gorilla")) }
+		ratio := func(impl string, goal float64) string { return m.ratio(name(impl), name("gorilla"), goal) }
 		rows = append(rows, []string{
 			s, m.time(name("gorilla")),
-			ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), goals[s][0],
-			ratio("pagestate-Session"), goals[s][1],
+			ratio("pagestate-Cookie", cheap[s]), ratio("pagestate-SessionFunc", cheap[s]), spelledGoal(cheap[s]),
+			ratio("pagestate-Session", onCookieStore[s]), spelledGoal(onCookieStore[s]),
 		})
 	}
+	const large = "Request/state=large/impl="
+	rows = append(rows, []string{"large, in the page too", m.time(large + "gorilla"), m.ratio(large+"pagestate-page", large+"gorilla", 0), "", "", "", ""})
 	return markdown(rows)
 }
 
 func scsTable(m *measurements) string {
 	rows := [][]string{{"state", "scs", "`Cookie`", "`SessionFunc`", "goal"}}
-	goals := map[string]string{"small": "0.3", "medium": "0.4"}
+	goals := map[string]float64{"small": 0.3, "medium": 0.4}
 	for _, s := range states {
 		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
-		ratio := func(impl string) string { return m.ratio(name(impl), name("scs")) }
+		ratio := func(impl string) string { return m.ratio(name(impl), name("scs"), goals[s]) }
 		rows = append(rows, []string{
-			s, m.time(name("scs")), ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), goals[s],
+			s, m.time(name("scs")), ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), spelledGoal(goals[s]),
 		})
 	}
 	return markdown(rows)
@@ -90,42 +93,48 @@ func referencesTable(m *measurements) string {
 
 func sealOpenTable(m *measurements) string {
 	rows := [][]string{{"state", "fernet-go", "`Reseal`: one key", "`Seal`, `Open`: a key each", "goal"}}
-	goals := map[string]string{"small": "2.0", "medium": "2.2", "large": "2.4"}
+	goals := map[string]float64{"small": 2.0, "medium": 2.2, "large": 2.4}
 	for _, s := range everyState {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
 		rows = append(rows, []string{
 			s, m.time(name("fernet-go")),
-			m.ratio(name("pagestate-Reseal"), name("fernet-go")),
-			m.ratio(name("pagestate"), name("fernet-go")),
-			goals[s],
+			m.ratio(name("pagestate-Reseal"), name("fernet-go"), goals[s]),
+			m.ratio(name("pagestate"), name("fernet-go"), goals[s]),
+			spelledGoal(goals[s]),
 		})
 	}
 	return markdown(rows)
 }
 
 func codecTable(m *measurements) string {
-	rows := [][]string{{"state", "cbor", "pagestate", "goal", "encoding/json", "allocations of pagestate, cbor, json"}}
-	goals := map[string]string{"small": "0.8", "medium": "0.45", "large": "0.45"}
+	rows := [][]string{{"state", "cbor", "pagestate", "goal", "encoding/json", "bytes: cbor, pagestate, json", "allocations: cbor, pagestate, json"}}
+	goals := map[string]float64{"small": 0.8, "medium": 0.45, "large": 0.45}
 	for _, s := range states {
 		name := func(impl string) string { return "Codec/state=" + s + "/impl=" + impl }
+		each := func(unit string) string {
+			return m.count(name("cbor"), unit) + ", " + m.count(name("pagestate"), unit) + ", " + m.count(name("json"), unit)
+		}
 		rows = append(rows, []string{
 			s, m.time(name("cbor")),
-			m.ratio(name("pagestate"), name("cbor")), goals[s],
-			m.ratio(name("json"), name("cbor")),
-			m.count(name("pagestate"), "allocs/op") + ", " + m.count(name("cbor"), "allocs/op") + ", " + m.count(name("json"), "allocs/op"),
+			m.ratio(name("pagestate"), name("cbor"), goals[s]), spelledGoal(goals[s]),
+			m.ratio(name("json"), name("cbor"), 0),
+			each("saved-B"), each("allocs/op"),
 		})
 	}
 	return markdown(rows)
 }
 
 func shareTable(m *measurements) string {
-	rows := [][]string{{"state", "floor", "fernet-go", "hkdf, one key", "codec", "`Reseal`, all of it"}}
+	rows := [][]string{{"state", "floor", "fernet-go", "hkdf, one key", "codec", "the rest", "`Reseal`, all of it"}}
 	for _, s := range states {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
-		rows = append(rows, []string{
-			s, m.time(name("floor")), m.time(name("fernet-go")), m.time("Key/impl=hkdf"),
-			m.time("Codec/state=" + s + "/impl=pagestate"), m.time(name("pagestate-Reseal")),
-		})
+		parts := []string{name("fernet-go"), "Key/impl=hkdf", "Codec/state=" + s + "/impl=pagestate"}
+		row, rest := []string{s, m.time(name("floor"))}, m.median(name("pagestate-Reseal"), timeUnit)
+		for _, part := range parts {
+			row = append(row, m.time(part))
+			rest -= m.median(part, timeUnit)
+		}
+		rows = append(rows, append(row, spelledTime(rest), m.time(name("pagestate-Reseal"))))
 	}
 	return markdown(rows)
 }
@@ -133,7 +142,7 @@ func shareTable(m *measurements) string {
 func allocationsTable(m *measurements) string {
 	const unit = "allocs/op"
 	rows := [][]string{{"", "all", "of fernet-go", "of hkdf", "of the handler and httptest", "of pagestate", "goal"}}
-	row := func(what, name, bare string, keys float64, goal string) {
+	row := func(what, name, bare string, keys, goal float64) {
 		all, fernet, key := m.median(name, unit), m.median("SealOpen/state=small/impl=fernet-go", unit), keys*m.median("Key/impl=hkdf", unit)
 		others := 0.0
 		if bare != "" {
@@ -143,28 +152,34 @@ func allocationsTable(m *measurements) string {
 			fernet = 0
 		}
 		own := all - fernet - key - others
-		rows = append(rows, []string{what, whole(all), whole(fernet), whole(key), whole(others), whole(own), goal})
+		rows = append(rows, []string{what, whole(all), whole(fernet), whole(key), whole(others), marked(whole(own), own > goal), spelledGoal(goal)})
 	}
-	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", "", 2, "8")
-	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", "", 2, "12")
-	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", "Request/state=small/impl=bare", 1, "15")
-	row("request, `SessionFunc`: small", "Request/state=small/impl=pagestate-SessionFunc", "Request/state=small/impl=bare", 1, "15")
-	row("request without a token", "PassingThrough/impl=pagestate-Cookie", "PassingThrough/impl=bare", 0, "3")
+	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", "", 2, 8)
+	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", "", 2, 12)
+	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", "Request/state=small/impl=bare", 1, 15)
+	row("request, `SessionFunc`: small", "Request/state=small/impl=pagestate-SessionFunc", "Request/state=small/impl=bare", 1, 15)
+	row("request without a token", "PassingThrough/impl=pagestate-Cookie", "PassingThrough/impl=bare", 0, 3)
 	return markdown(rows)
 }
 
 func sizesTable(m *measurements) string {
 	rows := [][]string{{"state", "as JSON", "token", "gorilla's cookie", "token to cookie", "goal"}}
-	goals := map[string]string{"medium": "60 %"}
 	for _, s := range states {
 		token, cookie := "Request/state="+s+"/impl=pagestate-Cookie", "Request/state="+s+"/impl=gorilla"
+		ratio := m.median(token, "kept-B") / m.median(cookie, "kept-B")
+		goal := ""
+		if s == "medium" {
+			goal = percent(lengthGoal)
+		}
 		rows = append(rows, []string{
 			s, whole(m.median("Codec/state="+s+"/impl=json", "saved-B")), m.size(token), m.size(cookie),
-			percent(m.median(token, "kept-B") / m.median(cookie, "kept-B")), goals[s],
+			marked(percent(ratio), goal != "" && ratio > lengthGoal), goal,
 		})
 	}
 	return markdown(rows)
 }
+
+const lengthGoal = 0.6
 
 func compressedTable(m *measurements) string {
 	rows := [][]string{{"state", "token", "compressed", "of its length", "time of `Seal` and `Open`"}}
@@ -172,7 +187,7 @@ func compressedTable(m *measurements) string {
 		plain, compressed := "SealOpen/state="+s+"/impl=pagestate", "SealOpen/state="+s+"/impl=pagestate-Compressed"
 		rows = append(rows, []string{
 			s, m.size(plain), m.size(compressed), percent(m.median(compressed, "kept-B") / m.median(plain, "kept-B")),
-			m.ratio(compressed, plain),
+			m.ratio(compressed, plain, 0),
 		})
 	}
 	return markdown(rows)
@@ -185,10 +200,16 @@ func growthTable(m *measurements) string {
 		perByte := func(impl string) string { return fmt.Sprintf("%.1f", m.median(name(kb, impl), perByteUnit)*1e9) }
 		rows = append(rows, []string{kb, perByte("pagestate"), perByte("fernet-go")})
 	}
-	ratio := func(impl string) string { return m.ratioOf(name("1024", impl), name("16", impl), perByteUnit) }
-	rows = append(rows, []string{"1024 to 16 (goal: 1.4)", ratio("pagestate"), ratio("fernet-go")})
+	ratios := func(impl string) []float64 { return m.ratios(name("1024", impl), name("16", impl), perByteUnit) }
+	own := ratios("pagestate")
+	rows = append(rows, []string{
+		"1024 to 16 (goal: " + spelledGoal(growthGoal) + ")",
+		marked(spread(own), quantile(own, 0.5) > growthGoal), spread(ratios("fernet-go")),
+	})
 	return markdown(rows)
 }
+
+const growthGoal = 1.4
 
 // perByteUnit is what benchfmt makes of ns/B.
 const perByteUnit = "sec/B"
@@ -206,9 +227,14 @@ func throughputTable(m *measurements) string {
 	for i := range own {
 		own[i] /= fernet[i]
 	}
-	rows = append(rows, []string{"of fernet-go's gain (goal: 0.8)", "", "", spread(own)})
+	rows = append(rows, []string{
+		"of fernet-go's gain (goal: " + spelledGoal(gainGoal) + ")", "", "",
+		marked(spread(own), quantile(own, 0.5) < gainGoal),
+	})
 	return markdown(rows)
 }
+
+const gainGoal = 0.8 // at least
 
 // timeUnit is what benchfmt makes of ns/op.
 const timeUnit = "sec/op"
@@ -234,14 +260,30 @@ func (m *measurements) ratios(name, base, unit string) []float64 {
 	return ratios
 }
 
-func (m *measurements) ratioOf(name, base, unit string) string {
-	return spread(m.ratios(name, base, unit))
+// ratio is that of two times, marked if it is over its goal. A goal of 0 is none.
+func (m *measurements) ratio(name, base string, goal float64) string {
+	ratios := m.ratios(name, base, timeUnit)
+	return marked(spread(ratios), goal > 0 && quantile(ratios, 0.5) > goal)
 }
 
-func (m *measurements) ratio(name, base string) string { return m.ratioOf(name, base, timeUnit) }
+// marked says of a figure that it misses its goal.
+func marked(figure string, missed bool) string {
+	if missed {
+		return figure + " **missed**"
+	}
+	return figure
+}
 
-func (m *measurements) time(name string) string {
-	t := m.median(name, timeUnit)
+func spelledGoal(goal float64) string {
+	if goal == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(goal, 'f', -1, 64)
+}
+
+func (m *measurements) time(name string) string { return spelledTime(m.median(name, timeUnit)) }
+
+func spelledTime(t float64) string {
 	switch {
 	case t < 1e-6:
 		return fmt.Sprintf("%.0f ns", t*1e9)
@@ -255,7 +297,7 @@ func (m *measurements) time(name string) string {
 }
 
 func (m *measurements) perSecond(name string) string {
-	return whole(float64(time.Second)/1e9/m.median(name, timeUnit)) + "/s"
+	return whole(1/m.median(name, timeUnit)) + "/s"
 }
 
 func (m *measurements) count(name, unit string) string { return whole(m.median(name, unit)) }
