@@ -94,7 +94,10 @@ func (m *Middleware) decompressData(data []byte) ([]byte, error) {
 func decompress(compressed []byte, limit int) ([]byte, error) {
 	in := bytes.NewReader(compressed)
 	r := decompressors.Get().(io.ReadCloser)
-	defer decompressors.Put(r)
+	defer func() {
+		r.(inflate.Resetter).Reset(bytes.NewReader(nil), nil) // else in would live as long as r
+		decompressors.Put(r)
+	}()
 	if err := r.(inflate.Resetter).Reset(in, nil); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -55,7 +55,7 @@ type headerSource struct{ name string }
 func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
 	lines := r.Header.Values(s.name)
 	if len(lines) == 1 && lines[0] != "" && strings.IndexByte(lines[0], ',') < 0 && lines[0] == trimmed(lines[0]) {
-		return lines, nil // as nearly all of them are
+		return lines[:1:1], nil // as nearly all of them are
 	}
 	var found []string
 	for _, line := range lines {
