@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // plain has what plain.go reads and writes, and reflected the same in types that
@@ -126,6 +127,33 @@ func TestShortListsAreApart(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestShortWaysAreStrict has what is read in one piece, or without reflection, in
+// forms that are never written.
+func TestShortWaysAreStrict(t *testing.T) {
+	times, counts := planOf(t, reflect.TypeFor[box[time.Time]]()), planOf(t, reflect.TypeFor[box[map[string]int]]())
+	for _, test := range []struct {
+		what    string
+		plan    *Plan
+		payload string
+		want    error
+	}{
+		{"a time", times, "91 93 ce00010000 ce3b9ac9ff c0", nil},
+		{"a second of nanoseconds", times, "91 93 ce00010000 ce3b9aca00 c0", ErrMalformed},
+		{"seconds of two bytes in four", times, "91 93 ce0000ffff ce00010000 c0", ErrMalformed},
+		{"nanoseconds of two bytes in four", times, "91 93 ce00010000 ce0000ffff c0", ErrMalformed},
+		{"cut short", times, "91 93 ce00010000 ce00010000", ErrMalformed},
+		{"a map", counts, "91 82 a161 01 a162 02", nil},
+		{"a key twice", counts, "91 82 a161 01 a161 02", ErrMalformed},
+		{"keys out of order", counts, "91 82 a162 01 a161 02", ErrMalformed},
+		{"a long key first", counts, "91 82 a26161 01 a162 02", ErrMalformed},
+	} {
+		data := append(bytes.Clone(test.plan.shapes), unhex(strings.ReplaceAll(test.payload, " ", ""))...)
+		if _, err := decodeValue(test.plan, data); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.what, err, test.want)
+		}
 	}
 }
 
