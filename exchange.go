@@ -470,7 +470,6 @@ func (x *exchange) warnOfSize(in *instance, lost string) {
 
 // keepPrivate keeps caches from giving one visitor's state to another.
 func (x *exchange) keepPrivate(h http.Header) {
-	addVary(h)
 	maps.DeleteFunc(h, func(name string, values []string) bool {
 		if !isCacheControl(name) || forbidsSharing(values) {
 			return false
@@ -478,6 +477,7 @@ func (x *exchange) keepPrivate(h http.Header) {
 		x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "pagestate: the handler's "+name+" would let caches share state; replaced by no-store")
 		return true
 	})
+	addVary(h)
 	if len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = []string{"no-store"}
 	}

@@ -32,13 +32,14 @@ type encoder struct {
 	comparing bool   // with expected
 	expected  []byte // from where buf begins
 	hash      *maphash.Hash
-	inKey     bool // whether buf holds a map key, which stays
+	room      *[atOnce]byte // for buf, and kept: nil until it is first needed
+	inKey     bool          // whether buf holds a map key, which stays
 
 	tooDeep bool
 	trail   []address // what the way out of a value nested too deep led past
 }
 
-// encoders are encoders that hold nothing.
+// encoders are encoders that hold nothing, but for room that is zero.
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // encoder returns one that appends a payload of p to b.
@@ -48,9 +49,22 @@ func (p *Plan) encoder(b []byte, limit int) *encoder {
 	return e
 }
 
+// draining returns one that is to compare or to hash what it writes.
+func (p *Plan) draining(limit int) *encoder {
+	e := p.encoder(nil, limit)
+	if e.room == nil {
+		e.room = new([atOnce]byte)
+	}
+	e.buf = e.room[:0]
+	return e
+}
+
 // release gives e back without anything of the value that it has written.
 func (e *encoder) release() {
-	*e = encoder{}
+	if e.comparing || e.hash != nil {
+		clear(e.room[:])
+	}
+	*e = encoder{room: e.room}
 	encoders.Put(e)
 }
 
@@ -222,7 +236,14 @@ func (e *encoder) string(s string) {
 	}
 	e.strings = e.strings || s != ""
 	e.buf = append(e.buf, fixstr|byte(len(s)))
-	e.buf = append(e.buf, s...)
+	start := len(e.buf)
+	if len(s) > cap(e.buf)-start {
+		e.buf = append(e.buf, s...)
+		return
+	}
+	// append would do, but tell the collector each time where buf is.
+	e.buf = e.buf[:start+len(s)]
+	copy(e.buf[start:], s)
 }
 
 func (e *encoder) bytes(b []byte) { e.buf = msgp.AppendBytes(e.buf, b) }

@@ -104,7 +104,7 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 		encoded, err := p.Encode(nil, v, omit, math.MaxInt)
 		return bytes.Equal(encoded, data), err
 	}
-	e := p.encoder(make([]byte, 0, min(len(payload)+1, atOnce)), math.MaxInt)
+	e := p.draining(math.MaxInt)
 	defer e.release()
 	e.comparing, e.expected = true, payload
 	err := p.encode(e, v, omit)
@@ -139,7 +139,7 @@ func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 // element or two at a time.
 func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	f := &p.structNode().fields[i]
-	e := p.encoder(make([]byte, 0, atOnce), limit)
+	e := p.draining(limit)
 	defer e.release()
 	e.hash = h
 	err := cmp.Or(f.node.encode(e, v.Field(f.index)), e.fits(), e.drain())

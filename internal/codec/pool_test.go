@@ -45,10 +45,13 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	e.trail, e.tooDeep = []address{{}}, true // as of a value that was refused
 	e.depth++
 	e.comparing, e.expected, e.hash, e.inKey = true, data, new(maphash.Hash), true
+	room := new([atOnce]byte)
+	copy(room[:], data)
+	e.room = room
 	everyFieldSet(t, reflect.ValueOf(*e))
 	e.release()
-	if !reflect.ValueOf(*e).IsZero() {
-		t.Errorf("the encoder still holds %+v", *e)
+	if e.room = nil; *room != [atOnce]byte{} || !reflect.ValueOf(*e).IsZero() {
+		t.Errorf("the encoder still holds %+v, and in its room %q", *e, *room)
 	}
 
 	d := new(decoder)
