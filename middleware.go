@@ -353,9 +353,12 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 			WriteError(w, r, err)
 			return
 		}
-		// Between this writer and the middleware's there may be one that holds
-		// bytes back, so only this one knows whether h wrote any.
-		tracked := &writer{ResponseWriter: w}
+		// Between here and the middleware's writer there may be one that holds
+		// bytes back, and then only a writer around that knows whether h wrote any.
+		tracked, ok := w.(*writer)
+		if !ok {
+			tracked = &writer{ResponseWriter: w}
+		}
 		state, err := From[T](r.Context())
 		if err == nil {
 			returned := false

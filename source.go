@@ -47,13 +47,13 @@ const maxFound = maxTokens + 1
 // may join repeated headers that way. The body is not touched; the header's
 // size is limited by [http.Server].MaxHeaderBytes.
 func HeaderSource(name string) Source {
-	return headerSource{name}
+	return headerSource{http.CanonicalHeaderKey(name)}
 }
 
-type headerSource struct{ name string }
+type headerSource struct{ name string } // canonical
 
 func (s headerSource) Tokens(r *http.Request, _ int64) ([]string, error) {
-	lines := r.Header.Values(s.name)
+	lines := r.Header[s.name]
 	if len(lines) == 1 && lines[0] != "" && strings.IndexByte(lines[0], ',') < 0 && lines[0] == trimmed(lines[0]) {
 		return lines[:1:1], nil // as nearly all of them are
 	}

@@ -43,9 +43,12 @@ func (d *decoder) start(b []byte) { d.payload, d.budget = b, memoryBudget(len(b)
 // decoders are decoders that hold nothing.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// release gives d back without anything of the value that it has read.
+// release gives d back without anything of the value that it has read, field by
+// field as that of an encoder.
 func (d *decoder) release() {
-	*d = decoder{}
+	d.payload, d.text, d.shared, d.list, d.after = nil, "", nil, nil, nil
+	d.room, d.direct, d.groups, d.views, d.form = nil, nil, nil, nil, nil
+	d.pos, d.budget, d.depth, d.met, d.optional = 0, 0, 0, 0, false
 	decoders.Put(d)
 }
 

@@ -59,12 +59,16 @@ func (p *Plan) draining(limit int) *encoder {
 	return e
 }
 
-// release gives e back without anything of the value that it has written.
+// release gives e back without anything of the value that it has written. It goes
+// field by field because *e = encoder{} takes much longer while the collector runs,
+// which is then told of each pointer.
 func (e *encoder) release() {
 	if e.comparing || e.hash != nil {
 		clear(e.room[:])
 	}
-	*e = encoder{room: e.room}
+	e.buf, e.keys, e.groups, e.expected, e.hash, e.trail = nil, nil, nil, nil, nil, nil
+	e.start, e.limit, e.references, e.depth, e.charged = 0, 0, 0, 0, 0
+	e.strings, e.comparing, e.inKey, e.tooDeep = false, false, false, false
 	encoders.Put(e)
 }
 

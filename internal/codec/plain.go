@@ -30,7 +30,8 @@ func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
 			return at(index(i), err)
 		}
 	}
-	*v.Addr().Interface().(*[]string) = list
+	p, _ := reflect.TypeAssert[*[]string](v.Addr())
+	*p = list
 	return nil
 }
 

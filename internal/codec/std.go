@@ -100,7 +100,8 @@ func (n timeNode) decode(d *decoder, v reflect.Value) error {
 		}
 	}
 	d.leave()
-	*v.Addr().Interface().(*time.Time) = t
+	p, _ := reflect.TypeAssert[*time.Time](v.Addr())
+	*p = t
 	return nil
 }
 
