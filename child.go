@@ -147,7 +147,7 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (authe
 	var found *authentic
 	for i := range x.others {
 		a := &x.others[i]
-		if a.component != c.name || !a.isChild(parent, key) {
+		if a.component != c || !a.isChild(parent, key) {
 			continue
 		}
 		if found != nil {

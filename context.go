@@ -27,20 +27,21 @@ func From[T any](ctx context.Context) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.acting != nil {
+		if state, ok := x.acting.state.(*T); ok {
+			return state, nil
+		}
+	}
 	if _, err := x.m.registry.component(reflect.TypeFor[T]()); err != nil {
 		return nil, err
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.touched = true
 	if x.acting == nil {
 		return nil, ErrMissing
 	}
-	state, ok := x.acting.state.(*T)
-	if !ok {
-		return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, x.acting.component.name, reflect.TypeFor[T]())
-	}
-	return state, nil
+	return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, x.acting.component.name, reflect.TypeFor[T]())
 }
 
 // Attach makes state a component of the page that the response shows: by

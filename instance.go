@@ -17,15 +17,15 @@ import (
 
 // instance is safe for use by one goroutine at a time.
 type instance struct {
-	component *component
-	state     any           // *T
-	value     reflect.Value // the T it points to
-	keys      *keyring
-	envelope  envelope // of token; its identity stays, its revision grows
-	token     string   // the one last opened or sealed, "" before the first
-	leftOut   leftOut
-	sealed    bool // whether it was sealed here, and not only opened
-	given     bool // whether its token was put into the page
+	envelope // of token; its identity stays, its revision grows
+
+	state   any           // *T
+	value   reflect.Value // the T it points to
+	keys    *keyring
+	token   string // the one last opened or sealed, "" before the first
+	leftOut leftOut
+	sealed  bool // whether it was sealed here, and not only opened
+	given   bool // whether its token was put into the page
 
 	// refresh says that the token is sealed again even if nothing changed: it has
 	// little of its idle life left, or a guard has seen it.
@@ -46,11 +46,10 @@ func (m *Middleware) newInstance(keys *keyring, state any) (instance, error) {
 		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
 	}
 	return instance{
-		component: c,
-		state:     state,
-		value:     v.Elem(),
-		keys:      keys,
-		envelope:  envelope{component: c.name, version: uint64(c.version), instance: newInstanceID()},
+		envelope: envelope{component: c, version: uint64(c.version), instance: newInstanceID()},
+		state:    state,
+		value:    v.Elem(),
+		keys:     keys,
 	}, nil
 }
 
@@ -94,15 +93,17 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 	if err := m.checkAge(e, now); err != nil {
 		return instance{}, err
 	}
-	c, err := m.componentOf(e)
+	if err := checkComponent(e); err != nil {
+		return instance{}, err
+	}
+	data, err := m.decompressData(e.data)
 	if err != nil {
 		return instance{}, err
 	}
-	if e.data, err = m.decompressData(e.data); err != nil {
-		return instance{}, err
-	}
+	e.data = data
+	c := e.component
 	state := reflect.New(c.typ)
-	refs, err := c.plan.Decode(e.data, state.Elem())
+	refs, err := c.plan.Decode(data, state.Elem())
 	if err != nil {
 		return instance{}, decodeError(err)
 	}
@@ -110,13 +111,12 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		return instance{}, err
 	}
 	in := instance{
-		component: c,
-		state:     state.Interface(),
-		value:     state.Elem(),
-		keys:      keys,
-		envelope:  *e,
-		token:     a.token,
-		refresh:   now.Sub(e.lastSealed) > m.opt.MaxAge/2,
+		envelope: *e,
+		state:    state.Interface(),
+		value:    state.Elem(),
+		keys:     keys,
+		token:    a.token,
+		refresh:  now.Sub(e.lastSealed) > m.opt.MaxAge/2,
 	}
 	prepare(in.state)
 	if err := m.load(ctx, &in); err != nil {
@@ -129,15 +129,15 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 // asSaved is the prepare of a state that is resumed with what was saved.
 func asSaved(any) {}
 
-func (m *Middleware) componentOf(e *envelope) (*component, error) {
-	c := m.registry.named(e.component)
+func checkComponent(e *envelope) error {
+	c := e.component
 	if c == nil {
-		return nil, fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
+		return fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
 	}
 	if uint64(c.version) != e.version {
-		return nil, fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, e.version, c.version)
+		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, e.version, c.version)
 	}
-	return c, nil
+	return nil
 }
 
 func decodeError(err error) error {

@@ -33,6 +33,7 @@ type Registry struct {
 	closed     bool
 	types      *codec.Types
 	components map[reflect.Type]*component
+	byName     map[string]*component
 	names      map[string]reflect.Type
 	registered map[reflect.Type]string
 	models     map[*codec.Plan]fetch
@@ -46,6 +47,7 @@ func NewRegistry() *Registry {
 	r := &Registry{
 		types:      codec.NewTypes(reflect.TypeFor[Component]()),
 		components: make(map[reflect.Type]*component),
+		byName:     make(map[string]*component),
 		names:      make(map[string]reflect.Type),
 		registered: make(map[reflect.Type]string),
 		models:     make(map[*codec.Plan]fetch),
@@ -122,7 +124,7 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 			r.fault("%s: %w", c.typ, err)
 		}
 	}
-	r.components[c.typ] = c
+	r.components[c.typ], r.byName[name] = c, c
 	r.types.Add(name, c.typ, c.version)
 }
 
@@ -269,14 +271,5 @@ func (r *Registry) component(typ reflect.Type) (*component, error) {
 	return nil, fmt.Errorf("pagestate: %v is not a registered component; call Register for it before New", typ)
 }
 
-// knownName returns a name as the registry has it, so that none is copied out of
-// every token, and a copy of one that is not registered.
-func (r *Registry) knownName(name []byte) string {
-	if c := r.components[r.names[string(name)]]; c != nil {
-		return c.name
-	}
-	return string(name)
-}
-
 // named returns the component registered under a name, or nil.
-func (r *Registry) named(name string) *component { return r.components[r.names[name]] }
+func (r *Registry) named(name []byte) *component { return r.byName[string(name)] }

@@ -93,11 +93,11 @@ type keyring struct {
 	owner     Owner
 	extracted [][]byte
 	info      []byte
-	keys      [maxSecrets]*fernet.Key
+	keys      []fernet.Key // as far as they were needed
 
 	// What most owners need is allocated with the rest.
-	infoRoom [96]byte
-	current  fernet.Key
+	infoRoom [80]byte
+	keyRoom  [1]fernet.Key
 }
 
 // newKeyring returns the keys of o. An owner without a name is anonymous where
@@ -114,6 +114,7 @@ func (m *Middleware) newKeyring(o Owner) *keyring {
 		o.Session = ""
 	}
 	k := &keyring{owner: o, extracted: m.extracted}
+	k.keys = k.keyRoom[:0]
 	k.info = appendKeyInfo(k.infoRoom[:0], m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User)
 	return k
 }
@@ -128,19 +129,16 @@ func appendKeyInfo(info []byte, purpose string, binding byte, session string, ki
 	return info
 }
 
+// key returns the key of the secret at place i.
 func (k *keyring) key(i int) (*fernet.Key, error) {
-	if k.keys[i] != nil {
-		return k.keys[i], nil
+	for next := len(k.keys); next <= i; next++ {
+		k.keys = append(k.keys, fernet.Key{})
+		if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[next], k.info), k.keys[next][:]); err != nil {
+			k.keys = k.keys[:next]
+			return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
+		}
 	}
-	key := &k.current
-	if i > 0 {
-		key = new(fernet.Key)
-	}
-	if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[i], k.info), key[:]); err != nil {
-		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
-	}
-	k.keys[i] = key
-	return key, nil
+	return &k.keys[i], nil
 }
 
 // encrypt seals with the current secret.
@@ -249,9 +247,9 @@ const noBase64 = 0x80
 
 // envelope is what a token holds.
 type envelope struct {
-	firstSealed time.Time // to the second
-	lastSealed  time.Time // to the second; it stands in the Fernet token around
-	component   string
+	firstSealed time.Time  // to the second
+	lastSealed  time.Time  // to the second; it stands in the Fernet token around
+	component   *component // nil if it is not registered here
 	version     uint64
 	key         string     // of a child, within its parent; "" for what is no child
 	parent      instanceID // of a child's parent
@@ -269,13 +267,13 @@ func newInstanceID() (id instanceID) {
 }
 
 // headRoom is more than the head takes.
-func (e *envelope) headRoom() int { return 64 + len(e.component) + len(e.key) + 2*instanceBytes }
+func (e *envelope) headRoom() int { return 64 + len(e.component.name) + len(e.key) + 2*instanceBytes }
 
 // appendHead writes all but the data, which follows it to the end.
 func (e *envelope) appendHead(b []byte) []byte {
 	b = append(b, formatVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.firstSealed.Unix()))
-	b = msgp.AppendString(b, e.component)
+	b = msgp.AppendString(b, e.component.name)
 	b = msgp.AppendUint64(b, e.version)
 	b = msgp.AppendString(b, e.key)
 	var parent []byte
@@ -299,7 +297,7 @@ func (m *Middleware) parseEnvelope(token string, plain []byte) (e envelope, err 
 	e = envelope{
 		firstSealed: unix(binary.BigEndian.Uint64(plain[1:])),
 		lastSealed:  sealedAt(token),
-		component:   m.registry.knownName(r.String()),
+		component:   m.registry.named(r.String()),
 		version:     r.Uint(),
 		key:         string(r.String()),
 	}

@@ -616,7 +616,7 @@ func TestVectors(t *testing.T) {
 				t.Errorf("%s: not in %s; seal it with -update", want.Name, tokenVectorsFile)
 				continue
 			}
-			want.seal(t)
+			want.seal(t, m)
 			known = append(known, want)
 			i = len(known) - 1
 		}
@@ -667,11 +667,11 @@ func tokenEncode(t *testing.T, m *Middleware, state any) (shapes, payload []byte
 	return data[:len(data)-len(payload)], payload
 }
 
-func (v *tokenVector) envelope() *envelope {
+func (v *tokenVector) envelope(m *Middleware) *envelope {
 	return &envelope{
 		firstSealed: time.Unix(v.FirstSealed, 0),
 		lastSealed:  time.Unix(v.LastSealed, 0),
-		component:   v.Component,
+		component:   m.registry.named([]byte(v.Component)),
 		version:     uint64(v.Version),
 		key:         v.ChildKey,
 		parent:      instanceID(append(slices.Clip(v.Parent), make([]byte, instanceBytes)...)),
@@ -681,15 +681,15 @@ func (v *tokenVector) envelope() *envelope {
 	}
 }
 
-func (v *tokenVector) plain() []byte {
-	e := v.envelope()
+func (v *tokenVector) plain(m *Middleware) []byte {
+	e := v.envelope(m)
 	return append(e.appendHead(nil), e.data...)
 }
 
-func (v *tokenVector) seal(t *testing.T) {
+func (v *tokenVector) seal(t *testing.T, m *Middleware) {
 	id := newInstanceID()
 	v.Instance = id[:]
-	plain := v.plain()
+	plain := v.plain(m)
 	if v.Compressed {
 		plain = compressData(plain, len(plain)-len(v.Shapes)-len(v.Payload))
 	}
@@ -728,11 +728,11 @@ func (v *tokenVector) check(t *testing.T, m *Middleware, want *tokenVector) {
 	if e.data, err = m.decompressData(e.data); err != nil {
 		t.Fatal(err)
 	}
-	if got := slices.Concat(head, e.data); !bytes.Equal(got, v.plain()) {
-		t.Errorf("the plaintext %s", tokenDiff(hex.EncodeToString(got), hex.EncodeToString(v.plain())))
+	if got := slices.Concat(head, e.data); !bytes.Equal(got, v.plain(m)) {
+		t.Errorf("the plaintext %s", tokenDiff(hex.EncodeToString(got), hex.EncodeToString(v.plain(m))))
 	}
-	if !reflect.DeepEqual(&e, v.envelope()) {
-		t.Errorf("the envelope %s", tokenDiff(fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", v.envelope())))
+	if !reflect.DeepEqual(&e, v.envelope(m)) {
+		t.Errorf("the envelope %s", tokenDiff(fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", v.envelope(m))))
 	}
 	m.opt.Clock = func() time.Time { return e.lastSealed }
 	state, err := m.Open(context.Background(), tokenOwner, tokenOf(m.tokenKey(t), plain))
@@ -1417,7 +1417,7 @@ func TestWorkedExample(t *testing.T) {
 		v.keys().info,
 		slices.Concat(v.keys().extracted[0], v.Key, v.Key),
 		token,
-		v.plain(),
+		v.plain(tokenMiddleware(t)),
 	}
 	if len(tables) != len(want) {
 		t.Fatalf("%d tables of bytes, want %d", len(tables), len(want))
@@ -1454,7 +1454,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(tokenPlain(f, m, tokenSeal(f, m, v.value)))
 	}
 	for _, v := range tokenReadVectors(f) {
-		f.Add(v.plain())
+		f.Add(v.plain(m))
 	}
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		state, err := m.Open(context.Background(), tokenOwner, tokenOf(key, plain))
@@ -1478,7 +1478,7 @@ func FuzzToken(f *testing.F) {
 	m := tokenMiddlewareOf(f, secret[:])
 	var good []string
 	for _, v := range tokenReadVectors(f) {
-		good = append(good, tokenOf(m.tokenKey(f), v.plain()))
+		good = append(good, tokenOf(m.tokenKey(f), v.plain(m)))
 		f.Add(good[len(good)-1])
 	}
 	f.Fuzz(func(t *testing.T, token string) {
