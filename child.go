@@ -32,12 +32,12 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
 	case parent == nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
-	case in.envelope.key != "":
+	case in.key != "":
 		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
 	case x.child(in.component, parent, o.key) != nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
 	}
-	in.envelope.parent, in.envelope.key = parent.envelope.instance, o.key
+	in.parent, in.key = parent.instance, o.key
 	return nil
 }
 
@@ -50,7 +50,7 @@ func (x *exchange) child(c *component, parent *instance, key string) *instance {
 
 func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
 	for in := range x.all {
-		if in.keys == x.keys && in.component == c && in.envelope.isChild(parent, key) {
+		if in.keys == x.keys && in.component == c && in.isChild(parent, key) {
 			return in
 		}
 	}
@@ -65,7 +65,7 @@ func (x *exchange) drop(in *instance) {
 }
 
 func (e *envelope) isChild(parent *instance, key string) bool {
-	return e.key == key && e.parent == parent.envelope.instance
+	return e.key == key && e.parent == parent.instance
 }
 
 // Child returns the child of parent that was attached with [Under] and that

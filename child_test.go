@@ -540,6 +540,40 @@ func TestChildOfAnotherVersion(t *testing.T) {
 	}
 }
 
+// While servers are replaced, a page may hold a token of a component that only the
+// newer ones know.
+func TestChildBesideAnUnknownComponent(t *testing.T) {
+	secret := newSecret()
+	older, newer := pagestate.NewRegistry(), pagestate.NewRegistry()
+	for _, r := range []*pagestate.Registry{older, newer} {
+		pagestate.Register[counter](r, "counter")
+		pagestate.Register[childV1](r, "known")
+	}
+	pagestate.Register[childV2](newer, "unknown")
+	b := newApp(t, newer, pagestate.Options{Secrets: [][]byte{secret}}).browser()
+	page := b.serve("GET", "/", "", func(w http.ResponseWriter, r *http.Request) {
+		parent := &counter{}
+		want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
+		showCounter(w, parent)
+		unknown, known := &childV2{"x"}, &childV1{7}
+		want(t, "attached", pagestate.Attach(r.Context(), unknown, pagestate.Under(parent, "x")), nil)
+		want(t, "attached", pagestate.Attach(r.Context(), known, pagestate.Under(parent, "x")), nil)
+		for _, state := range []any{unknown, known} {
+			field, _ := pagestate.Field(r.Context(), state)
+			fmt.Fprint(w, field)
+		}
+	})
+	b.app = newApp(t, older, pagestate.Options{Secrets: [][]byte{secret}})
+	b.app.mux.Handle("/", pagestate.Handle(func(_ http.ResponseWriter, r *http.Request, parent *counter) error {
+		child, err := pagestate.Child[childV1](r.Context(), parent, "x", nil)
+		want(t, "the known one", err == nil && child.Value == 7, true)
+		return err
+	}))
+	req := b.request("POST", "/", nil)
+	req.Header["Page-State"] = page.tokens()
+	want(t, "status", b.send(req).StatusCode, 200)
+}
+
 // A child that cannot be decoded is one, and is not passed over.
 func TestChildUndecodable(t *testing.T) {
 	type child struct{ Key regexpKey }

@@ -29,7 +29,7 @@ func From[T any](ctx context.Context) (*T, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.acting != nil {
+	if x.acting != nil { // and the exchange is touched
 		if state, ok := x.acting.state.(*T); ok {
 			return state, nil
 		}

@@ -231,7 +231,7 @@ func (x *exchange) act(in instance, tokens []string) {
 	defer x.mu.Unlock()
 	x.tokens = tokens
 	x.first, x.acting = in, &x.first
-	x.arrived, x.was = in.token, in.envelope.data
+	x.arrived, x.was = in.token, in.data
 	x.claimed = x.m.opt.Guard != nil
 	x.connect(x.acting)
 }
@@ -394,7 +394,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 	}
 	older := in.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	changed := !bytes.Equal(in.envelope.data, x.was) // and not only sealed again in time or for the guard
+	changed := !bytes.Equal(in.data, x.was) // and not only sealed again in time or for the guard
 	if older || changed || x.claimed {
 		x.warnOfHeader(in, status, changed, older, fits)
 	}
@@ -427,7 +427,7 @@ func (x *exchange) asItCame() (string, error) {
 	if !x.claimed {
 		return x.arrived, nil
 	}
-	if x.renewed == "" && x.acting.token != x.arrived && bytes.Equal(x.acting.envelope.data, x.was) {
+	if x.renewed == "" && x.acting.token != x.arrived && bytes.Equal(x.acting.data, x.was) {
 		x.renewed = x.acting.token // which a page may hold by now
 	}
 	if x.renewed == "" {

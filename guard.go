@@ -57,7 +57,7 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 	// before now, or by a server whose clock is ahead, and ages are whole seconds:
 	// it opens until it is one second older than MaxAge.
 	keep := m.opt.MaxAge + min(maxSkew+time.Second, math.MaxInt64-m.opt.MaxAge)
-	err := m.opt.Guard.Claim(ctx, string(in.envelope.instance[:]), in.envelope.revision, keep)
+	err := m.opt.Guard.Claim(ctx, string(in.instance[:]), in.revision, keep)
 	switch {
 	case err == nil:
 		in.refresh = true

@@ -158,7 +158,7 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 	next.revision++
 	room := in.component.plan.Room()
 	if in.token != "" {
-		room = len(in.envelope.data) + len(in.envelope.data)/16 + 32 // most states stay about as large
+		room = len(in.data) + len(in.data)/16 + 32 // most states stay about as large
 	}
 	plain = next.appendHead(make([]byte, 0, next.headRoom()+room))
 	head = len(plain)
@@ -175,7 +175,7 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 }
 
 // changed tells whether the state is another than that in the token.
-func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.envelope.data) }
+func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.data) }
 
 // differs tells whether the state is another than that in data.
 func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
@@ -190,8 +190,8 @@ func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
 // if it is still good, and otherwise one of the next revision.
 func (m *Middleware) seal(in *instance) (string, error) {
 	start := m.startTimer()
-	if in.envelope.firstSealed.IsZero() {
-		in.envelope.firstSealed = m.now()
+	if in.firstSealed.IsZero() {
+		in.firstSealed = m.now()
 	}
 	if in.sealed { // most likely there is nothing new
 		if changed, err := m.changed(in); err == nil && !changed {
@@ -202,7 +202,7 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.envelope.data) {
+	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.data) {
 		return in.token, nil
 	}
 	return m.encrypt(in, plain, head, start)
@@ -222,8 +222,8 @@ func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
 // began at start.
 func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Time) (string, error) {
 	now := m.now()
-	if now.Before(in.envelope.firstSealed) {
-		now = in.envelope.firstSealed // by another server, whose clock is ahead
+	if now.Before(in.firstSealed) {
+		now = in.firstSealed // by another server, whose clock is ahead
 	}
 	if size := tokenSize(len(plain)); size > m.opt.MaxTokenBytes {
 		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
@@ -238,9 +238,9 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 	}
 	in.token = token
 	in.refresh, in.sealed = false, true
-	in.envelope.revision++
-	in.envelope.lastSealed = now
-	in.envelope.data = plain[head:]
+	in.revision++
+	in.lastSealed = now
+	in.data = plain[head:]
 	m.opt.Observer.Sealed(in.component.name, m.since(start))
 	return token, nil
 }

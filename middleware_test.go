@@ -677,6 +677,13 @@ func TestHandle(t *testing.T) {
 		return errors.New("too late")
 	}), time.Minute, "")
 	a.mux.Handle("/buffered", buffered)
+	nested := http.TimeoutHandler(pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		c.Count++
+		io.WriteString(w, "half a page")
+		fails(errors.New("too late")).ServeHTTP(w, r)
+		return nil
+	}), time.Minute, "")
+	a.mux.Handle("/nested", nested)
 	token, err := a.mw.Seal(pagestate.Owner{}, &counter{})
 	if err != nil {
 		t.Fatal(err)
@@ -701,6 +708,7 @@ func TestHandle(t *testing.T) {
 		{"/broken", token, 500, "StateError", false},
 		{"/late", token, 200, "half a page", false},
 		{"/buffered", token, 200, "half a page", false},
+		{"/nested", token, 200, "half a page", false},
 	}
 	for _, test := range tests {
 		t.Run(test.path+" "+test.code, func(t *testing.T) {

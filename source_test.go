@@ -49,12 +49,14 @@ func TestHeaderSource(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := sourceRequest(t, "POST", sourceURLEncoded, strings.NewReader("page_state=no"))
-			maps.Copy(r.Header, test.header)
-			got := sourceAsk(t, pagestate.HeaderSource("Page-State"), sourceLimit, r)
-			sourceWant(t, got, test.want, "page_state=no")
-			if got.read != 0 {
-				t.Errorf("read %d bytes of the body", got.read)
+			for _, name := range []string{"Page-State", "page-state", "PAGE-STATE"} {
+				r := sourceRequest(t, "POST", sourceURLEncoded, strings.NewReader("page_state=no"))
+				maps.Copy(r.Header, test.header)
+				got := sourceAsk(t, pagestate.HeaderSource(name), sourceLimit, r)
+				sourceWant(t, got, test.want, "page_state=no")
+				if got.read != 0 {
+					t.Errorf("read %d bytes of the body", got.read)
+				}
 			}
 		})
 	}

@@ -94,8 +94,9 @@ func plain(tb testing.TB, token string) []byte {
 
 var sealedAt = time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 
-// BenchmarkWarmUp runs before all others, and is not about anything: whatever runs
-// first in a process pays for memory that the next ones find ready.
+// BenchmarkWarmUp is the first of those that are chosen together with it, and is
+// not about anything: whatever runs first in a process pays for memory that the
+// next ones find ready.
 func BenchmarkWarmUp(b *testing.B) {
 	m, state := newMiddleware(b, boundByCookie()), newMedium()
 	for b.Loop() {

@@ -130,7 +130,7 @@ func measure() ([]byte, error) {
 		// as it does on a server that is busy.
 		for _, args := range [][]string{
 			{"-test.bench=.", "-test.skip=Throughput", "-test.cpu=1"},
-			{"-test.bench=Throughput", "-test.cpu=1,2"},
+			{"-test.bench=WarmUp|Throughput", "-test.cpu=1,2"},
 		} {
 			cmd := exec.Command(binary, append(args, "-test.run=^$", "-test.benchmem", "-test.benchtime="+*benchtime)...)
 			cmd.Stdout, cmd.Stderr = &out, os.Stderr

@@ -60,8 +60,7 @@ func (p *Plan) draining(limit int) *encoder {
 }
 
 // release gives e back without anything of the value that it has written. It goes
-// field by field because *e = encoder{} takes much longer while the collector runs,
-// which is then told of each pointer.
+// field by field because *e = encoder{} takes much longer while the collector runs.
 func (e *encoder) release() {
 	if e.comparing || e.hash != nil {
 		clear(e.room[:])

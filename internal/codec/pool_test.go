@@ -70,6 +70,26 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	}
 }
 
+// TestRoomIsCleared: the room for what is compared or hashed outlasts the value.
+func TestRoomIsCleared(t *testing.T) {
+	p := compile(t, newTypes(reflect.TypeFor[struct{ Text string }]())).Name("root")
+	for name, use := range map[string]func(e *encoder){
+		"comparing": func(e *encoder) { e.comparing = true },
+		"hashing":   func(e *encoder) { e.hash = new(maphash.Hash) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := p.draining(noLimit)
+			use(e)
+			e.buf = append(e.buf, bytes.Repeat([]byte("secret"), atOnce)[:atOnce]...)
+			room := e.room
+			e.release()
+			if *room != [atOnce]byte{} {
+				t.Errorf("%q is left", *room)
+			}
+		})
+	}
+}
+
 // everyFieldSet tells a field of which the test would show nothing.
 func everyFieldSet(t *testing.T, v reflect.Value) {
 	t.Helper()
