@@ -105,7 +105,7 @@ type Options struct {
 type Middleware struct {
 	registry  *Registry
 	opt       Options
-	extracted [][]byte // of opt.Secrets, see keyring
+	secrets   *secrets
 	unbound   bool
 	observed  bool   // whether there is an Options.Observer
 	formField string // of the first FormSource, "" if there is none
@@ -128,15 +128,15 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	o.Sources = slices.Clone(o.Sources)
 	_, unbound := o.Session.(unboundBinding)
 	m := &Middleware{
-		registry:  r,
-		opt:       o,
-		extracted: extract(o.Secrets),
-		unbound:   unbound,
-		observed:  observed,
-		seed:      maphash.MakeSeed(),
-		refused:   make([]atomic.Uint64, len(answers)+1),
+		registry: r,
+		opt:      o,
+		secrets:  newSecrets(o.Secrets),
+		unbound:  unbound,
+		observed: observed,
+		seed:     maphash.MakeSeed(),
+		refused:  make([]atomic.Uint64, len(answers)+1),
 	}
-	m.opt.Secrets = nil // the keys are enough
+	m.opt.Secrets = nil // secrets has what is needed of them
 	for _, s := range o.Sources {
 		if form, ok := s.(formSource); ok && m.formField == "" {
 			m.formField = form.field
@@ -353,8 +353,8 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 			WriteError(w, r, err)
 			return
 		}
-		// Between here and the middleware's writer there may be one that holds
-		// bytes back, and then only a writer around that knows whether h wrote any.
+		// The middleware's writer knows what was written, and so does that of a
+		// Handle around this one. Any other may hold bytes back.
 		tracked, ok := w.(*writer)
 		if !ok {
 			tracked = &writer{ResponseWriter: w}

@@ -11,9 +11,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/fernet/fernet-go"
@@ -71,13 +73,49 @@ func checkSecret(secret []byte) error {
 	return nil
 }
 
-// extract makes of each secret the key that token keys are derived from.
-func extract(secrets [][]byte) [][]byte {
-	keys := make([][]byte, len(secrets))
-	for i, secret := range secrets {
-		keys[i] = hkdf.Extract(sha256.New, secret, nil)
+// secrets are what keys are derived from. As that takes a while, the keys of owners
+// who were here lately are remembered. Safe for concurrent use.
+type secrets struct {
+	extracted  [][]byte // the first seals, all open
+	seed       maphash.Seed
+	remembered [rememberedKeys]atomic.Pointer[ownerKey]
+}
+
+const (
+	// rememberedKeys is how many keys are remembered at most. An owner pushes out
+	// another one, whom chance has given the same place.
+	rememberedKeys = 1 << 10
+
+	// maxRemembered is the size of the largest owner that is remembered.
+	maxRemembered = 256
+)
+
+// ownerKey is the key that one of the secrets gives an owner.
+type ownerKey struct {
+	secret int
+	info   string
+	key    *fernet.Key // only read
+}
+
+func newSecrets(all [][]byte) *secrets {
+	s := &secrets{seed: maphash.MakeSeed()}
+	for _, secret := range all {
+		s.extracted = append(s.extracted, hkdf.Extract(sha256.New, secret, nil))
 	}
-	return keys
+	return s
+}
+
+// place is where the keys of an owner are remembered.
+func (s *secrets) place(info []byte) *atomic.Pointer[ownerKey] {
+	return &s.remembered[maphash.Bytes(s.seed, info)%rememberedKeys]
+}
+
+func (s *secrets) derive(i int, info []byte) (*fernet.Key, error) {
+	key := new(fernet.Key)
+	if _, err := io.ReadFull(hkdf.Expand(sha256.New, s.extracted[i], info), key[:]); err != nil {
+		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
+	}
+	return key, nil
 }
 
 // Kinds of users, in what a key is derived from.
@@ -87,17 +125,18 @@ const (
 	namedUser
 )
 
-// keyring derives the keys of one owner, each when it is first needed. It is
-// safe for use by one goroutine at a time.
+// keyring has the keys of one owner, each from when it is first needed. It is safe
+// for use by one goroutine at a time.
 type keyring struct {
-	owner     Owner
-	extracted [][]byte
-	info      []byte
-	keys      []fernet.Key // as far as they were needed
+	owner   Owner
+	secrets *secrets
+	info    []byte
+	place   *atomic.Pointer[ownerKey]
+	keys    []*fernet.Key // as far as they were needed
 
 	// What most owners need is allocated with the rest.
-	infoRoom [80]byte
-	keyRoom  [1]fernet.Key
+	infoRoom [96]byte
+	keyRoom  [1]*fernet.Key
 }
 
 // newKeyring returns the keys of o. An owner without a name is anonymous where
@@ -113,9 +152,10 @@ func (m *Middleware) newKeyring(o Owner) *keyring {
 	if m.unbound {
 		o.Session = ""
 	}
-	k := &keyring{owner: o, extracted: m.extracted}
+	k := &keyring{owner: o, secrets: m.secrets}
 	k.keys = k.keyRoom[:0]
 	k.info = appendKeyInfo(k.infoRoom[:0], m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User)
+	k.place = m.secrets.place(k.info)
 	return k
 }
 
@@ -129,16 +169,35 @@ func appendKeyInfo(info []byte, purpose string, binding byte, session string, ki
 	return info
 }
 
-// key returns the key of the secret at place i.
+// key returns the key that the secret at place i gives. A further one is asked for
+// when all before it were.
 func (k *keyring) key(i int) (*fernet.Key, error) {
-	for next := len(k.keys); next <= i; next++ {
-		k.keys = append(k.keys, fernet.Key{})
-		if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.extracted[next], k.info), k.keys[next][:]); err != nil {
-			k.keys = k.keys[:next]
-			return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
-		}
+	if i < len(k.keys) {
+		return k.keys[i], nil
 	}
-	return &k.keys[i], nil
+	key, err := k.find(i)
+	if err != nil {
+		return nil, err
+	}
+	k.keys = append(k.keys, key)
+	return key, nil
+}
+
+func (k *keyring) find(i int) (*fernet.Key, error) {
+	if known := k.place.Load(); known != nil && known.secret == i && known.info == string(k.info) {
+		return known.key, nil
+	}
+	return k.secrets.derive(i, k.info)
+}
+
+// remember is called when a key has opened or sealed a token: who only tries
+// leaves nothing behind.
+func (k *keyring) remember(i int) {
+	known := k.place.Load()
+	if len(k.info) > maxRemembered || known != nil && known.key == k.keys[i] {
+		return
+	}
+	k.place.Store(&ownerKey{i, string(k.info), k.keys[i]})
 }
 
 // encrypt seals with the current secret.
@@ -151,6 +210,7 @@ func (k *keyring) encrypt(plain []byte, now time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("pagestate: sealing: %w", err)
 	}
+	k.remember(0)
 	return string(token), nil
 }
 
@@ -159,7 +219,7 @@ func (k *keyring) encrypt(plain []byte, now time.Time) (string, error) {
 // out.
 func (k *keyring) decrypt(token string) (plain []byte, err error) {
 	text := []byte(token)
-	for i := range k.extracted {
+	for i := range k.secrets.extracted {
 		key, err := k.key(i)
 		if err != nil {
 			return nil, err
@@ -168,6 +228,7 @@ func (k *keyring) decrypt(token string) (plain []byte, err error) {
 		if plain == nil {
 			continue
 		}
+		k.remember(i)
 		// fernet-go takes any number of equal bytes for padding, and none.
 		if blocks := (binarySize(token) - fernetOverhead) / fernetBlock; len(plain)/fernetBlock != blocks-1 {
 			return nil, fmt.Errorf("%w: its padding is malformed", ErrInvalid)

@@ -643,10 +643,9 @@ func (v *tokenVector) derive(t *testing.T, m *Middleware) {
 }
 
 func (v *tokenVector) keys() *keyring {
-	return &keyring{
-		extracted: extract([][]byte{v.Secret}),
-		info:      appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User),
-	}
+	s := newSecrets([][]byte{v.Secret})
+	info := appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User)
+	return &keyring{secrets: s, info: info, place: s.place(info)}
 }
 
 // tokenEncode returns the shapes and the payload of a *T.
@@ -1209,6 +1208,10 @@ func TestEnvelope(t *testing.T) {
 		{"a large revision", func(p *tokenPieces) { p.revision = []byte("\xcf\x00\x00\x00\x01\x00\x00\x00\x00") }, nil},
 
 		{"an unknown component", func(p *tokenPieces) { p.component = []byte("\xa7Counter") }, ErrInvalid},
+		{"the beginning of a component's name", func(p *tokenPieces) { p.component = []byte("\xa6counte") }, ErrInvalid},
+		{"the end of a component's name", func(p *tokenPieces) { p.component = []byte("\xa6ounter") }, ErrInvalid},
+		{"more than a component's name", func(p *tokenPieces) { p.component = []byte("\xa8counter2") }, ErrInvalid},
+		{"less than a component's name behind more", func(p *tokenPieces) { p.component = []byte("\xa82counter") }, ErrInvalid},
 		{"a component of no name", func(p *tokenPieces) { p.component = []byte("\xa0") }, ErrInvalid},
 		{"a codec", func(p *tokenPieces) { p.component = []byte("\xa5money") }, ErrInvalid},
 		{"a model", func(p *tokenPieces) { p.component = []byte("\xa6author") }, ErrInvalid},
@@ -1415,7 +1418,7 @@ func TestWorkedExample(t *testing.T) {
 	}
 	want := [][]byte{
 		v.keys().info,
-		slices.Concat(v.keys().extracted[0], v.Key, v.Key),
+		slices.Concat(v.keys().secrets.extracted[0], v.Key, v.Key),
 		token,
 		v.plain(tokenMiddleware(t)),
 	}
@@ -1546,4 +1549,52 @@ func tokenRunPython(t *testing.T, args ...string) string {
 		t.Fatalf("open.py: %v\n%s", err, failure.String())
 	}
 	return strings.TrimSpace(out.String())
+}
+
+// TestWhoseKeysAreRemembered: of those who got or opened a token, and of nobody
+// who only tried.
+func TestWhoseKeysAreRemembered(t *testing.T) {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	elsewhere := tokenMiddlewareOf(t, secret)
+	token := tokenSeal(t, elsewhere, &tokenCounter{Count: 1})
+	long := Owner{Session: strings.Repeat("s", maxRemembered)}
+	longToken, err := elsewhere.Seal(long, &tokenCounter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(o Owner, token string, want error) func(*Middleware) {
+		return func(m *Middleware) {
+			if _, err := m.Open(t.Context(), o, token); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		do   func(*Middleware)
+		want int
+	}{
+		"nobody yet":        {func(*Middleware) {}, 0},
+		"who seals":         {func(m *Middleware) { tokenSeal(t, m, &tokenCounter{}) }, 1},
+		"who opens":         {open(tokenOwner, token, nil), 1},
+		"who tries another": {open(Owner{Session: "stranger"}, token, ErrInvalid), 0},
+		"who tries nothing": {open(tokenOwner, token[:len(token)-4], ErrInvalid), 0},
+		"a long one":        {open(long, longToken, nil), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := tokenMiddlewareOf(t, secret)
+			for range 3 {
+				c.do(m)
+			}
+			got := 0
+			for i := range m.secrets.remembered {
+				if m.secrets.remembered[i].Load() != nil {
+					got++
+				}
+			}
+			if got != c.want {
+				t.Errorf("%d keys are remembered, want %d", got, c.want)
+			}
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,6 +157,70 @@ func TestRotation(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
+	}
+}
+
+// TestKeysStayWithTheirOwners has more owners at the same time than there are keys
+// remembered: each must still open what is theirs, and nobody else's.
+func TestKeysStayWithTheirOwners(t *testing.T) {
+	mw, elsewhere := sameSecret(t)
+	const owners, goroutines = 4000, 8
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() {
+			for i := g; i < owners; i += goroutines {
+				mine, other := pagestate.Owner{Session: fmt.Sprint("session", i)}, pagestate.Owner{Session: fmt.Sprint("session", i/2)}
+				token, err := mw.Seal(mine, &counter{Count: i})
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				for _, mw := range []*pagestate.Middleware{mw, elsewhere, mw} {
+					if state, err := mw.Open(t.Context(), mine, token); err != nil || state.(*counter).Count != i {
+						t.Errorf("owner %d: %v %v", i, state, err)
+					}
+					if _, err := mw.Open(t.Context(), other, token); i > 0 && !errors.Is(err, pagestate.ErrInvalid) {
+						t.Errorf("the token of owner %d opened for owner %d: %v", i, i/2, err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// sameSecret returns two servers.
+func sameSecret(t *testing.T) (one, other *pagestate.Middleware) {
+	secret := newSecret()
+	same := func(o *pagestate.Options) { o.Secrets = [][]byte{secret} }
+	return newMiddleware(t, same), newMiddleware(t, same)
+}
+
+// TestKeysOfOldSecrets has one owner with tokens of the old and the new secret in
+// turns, as two tabs have them while secrets change.
+func TestKeysOfOldSecrets(t *testing.T) {
+	older, newer := newSecret(), newSecret()
+	with := func(secrets ...[]byte) *pagestate.Middleware {
+		return newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
+	}
+	before, during, after := with(older), with(newer, older), with(newer)
+	old, fresh := mustSeal(t, before, ada, &counter{}), mustSeal(t, after, ada, &counter{})
+	for range 3 {
+		for _, token := range []string{old, fresh} {
+			if _, err := during.Open(t.Context(), ada, token); err != nil {
+				t.Error(err)
+			}
+			if _, err := after.Open(t.Context(), ada, mustSeal(t, during, ada, &counter{})); err != nil {
+				t.Error("not sealed with the new one:", err)
+			}
+			resealed, err := during.Reseal(t.Context(), ada, token, &counter{Count: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := after.Open(t.Context(), ada, resealed); err != nil {
+				t.Error("not sealed again with the new one:", err)
+			}
+		}
 	}
 }
 
