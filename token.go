@@ -86,15 +86,16 @@ const (
 	// another one, whom chance has given the same place.
 	rememberedKeys = 1 << 10
 
-	// maxRemembered is the size of the largest owner that is remembered.
+	// maxRemembered is how many bytes of info an owner has at most whose key is
+	// remembered.
 	maxRemembered = 256
 )
 
-// ownerKey is the key that one of the secrets gives an owner.
+// ownerKey is the key that one of the secrets gives an owner. It is only read.
 type ownerKey struct {
-	secret int
+	secret int // its place
 	info   string
-	key    *fernet.Key // only read
+	key    fernet.Key
 }
 
 func newSecrets(all [][]byte) *secrets {
@@ -110,12 +111,12 @@ func (s *secrets) place(info []byte) *atomic.Pointer[ownerKey] {
 	return &s.remembered[maphash.Bytes(s.seed, info)%rememberedKeys]
 }
 
-func (s *secrets) derive(i int, info []byte) (*fernet.Key, error) {
-	key := new(fernet.Key)
-	if _, err := io.ReadFull(hkdf.Expand(sha256.New, s.extracted[i], info), key[:]); err != nil {
+func (s *secrets) derive(i int, info []byte) (*ownerKey, error) {
+	k := &ownerKey{secret: i, info: string(info)}
+	if _, err := io.ReadFull(hkdf.Expand(sha256.New, s.extracted[i], info), k.key[:]); err != nil {
 		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
 	}
-	return key, nil
+	return k, nil
 }
 
 // Kinds of users, in what a key is derived from.
@@ -132,11 +133,11 @@ type keyring struct {
 	secrets *secrets
 	info    []byte
 	place   *atomic.Pointer[ownerKey]
-	keys    []*fernet.Key // as far as they were needed
+	keys    []*ownerKey // as far as they were needed
 
 	// What most owners need is allocated with the rest.
 	infoRoom [96]byte
-	keyRoom  [1]*fernet.Key
+	keyRoom  [1]*ownerKey
 }
 
 // newKeyring returns the keys of o. An owner without a name is anonymous where
@@ -172,20 +173,19 @@ func appendKeyInfo(info []byte, purpose string, binding byte, session string, ki
 // key returns the key that the secret at place i gives. A further one is asked for
 // when all before it were.
 func (k *keyring) key(i int) (*fernet.Key, error) {
-	if i < len(k.keys) {
-		return k.keys[i], nil
+	if i == len(k.keys) {
+		found, err := k.find(i)
+		if err != nil {
+			return nil, err
+		}
+		k.keys = append(k.keys, found)
 	}
-	key, err := k.find(i)
-	if err != nil {
-		return nil, err
-	}
-	k.keys = append(k.keys, key)
-	return key, nil
+	return &k.keys[i].key, nil
 }
 
-func (k *keyring) find(i int) (*fernet.Key, error) {
+func (k *keyring) find(i int) (*ownerKey, error) {
 	if known := k.place.Load(); known != nil && known.secret == i && known.info == string(k.info) {
-		return known.key, nil
+		return known, nil
 	}
 	return k.secrets.derive(i, k.info)
 }
@@ -193,11 +193,9 @@ func (k *keyring) find(i int) (*fernet.Key, error) {
 // remember is called when a key has opened or sealed a token: who only tries
 // leaves nothing behind.
 func (k *keyring) remember(i int) {
-	known := k.place.Load()
-	if len(k.info) > maxRemembered || known != nil && known.key == k.keys[i] {
-		return
+	if len(k.info) <= maxRemembered && k.place.Load() != k.keys[i] {
+		k.place.Store(k.keys[i])
 	}
-	k.place.Store(&ownerKey{i, string(k.info), k.keys[i]})
 }
 
 // encrypt seals with the current secret.

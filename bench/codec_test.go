@@ -28,6 +28,7 @@ func codecs[T any](state *T) func(b *testing.B) {
 			_, err := plan.Decode(data, reflect.ValueOf(into).Elem())
 			return err
 		}))
+		b.Run("impl=pagestate-Same", comparing(plan, state))
 		enc, dec := strictCBOR(b)
 		b.Run("impl=cbor", roundTrip(state, func() ([]byte, error) {
 			return enc.Marshal(state)
@@ -39,6 +40,23 @@ func codecs[T any](state *T) func(b *testing.B) {
 		}, func(data []byte, into *T) error {
 			return json.Unmarshal(data, into)
 		}))
+	}
+}
+
+// comparing is the look at a state that has been saved, for whether it changed.
+func comparing[T any](plan *codec.Plan, state *T) func(b *testing.B) {
+	return func(b *testing.B) {
+		value := reflect.ValueOf(state).Elem()
+		data, err := plan.Encode(nil, value, nil, 8<<20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if same, err := plan.Same(value, nil, data); err != nil || !same {
+				b.Fatal(same, err)
+			}
+		}
 	}
 }
 

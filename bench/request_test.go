@@ -9,9 +9,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/gob"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/alexedwards/scs/v2"
@@ -26,6 +28,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.Run("state=medium", requests(newMedium, func(m *medium) { m.Items[3].Done = !m.Items[3].Done }))
 	changeLarge := func(l *large) { l.Rows[3].Active = !l.Rows[3].Active }
 	b.Run("state=large", requests(func() *large { return newLarge(largeRows) }, changeLarge))
+	b.Run("state=small/impl=pagestate-strangers", func(b *testing.B) { measured(strangersExchange(b))(b) })
 	b.Run("state=large/impl=pagestate-page", measured(pagestatePage(b, newLarge(largeRows), changeLarge)))
 }
 
@@ -66,13 +69,17 @@ func BenchmarkPassingThrough(b *testing.B) {
 type httpExchange struct {
 	handler http.Handler
 	request *http.Request
-	kept    int // bytes that the browser keeps, and sends each time
+	kept    int                 // bytes that the browser keeps, and sends each time
+	prepare func(*http.Request) // changes the next request, if it is not nil
 }
 
 // send answers the request once. Each has a copy of its own.
 func (x *httpExchange) send() *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	x.handler.ServeHTTP(w, x.request.WithContext(context.Background()))
+	w, r := httptest.NewRecorder(), x.request.WithContext(context.Background())
+	if x.prepare != nil {
+		x.prepare(r)
+	}
+	x.handler.ServeHTTP(w, r)
 	return w
 }
 
@@ -113,9 +120,13 @@ type binding struct {
 func bindings() []binding {
 	return []binding{
 		{"Cookie", boundByCookie()},
-		{"SessionFunc", pagestate.SessionFunc(func(r *http.Request) string { return r.Header.Get("Session") })},
+		{"SessionFunc", boundByHeader()},
 		{"Session", pagestate.Session(newCookieStore(), "session")},
 	}
+}
+
+func boundByHeader() pagestate.Binding {
+	return pagestate.SessionFunc(func(r *http.Request) string { return r.Header.Get("Session") })
 }
 
 // pagestateExchange has the token in the headers of request and response.
@@ -129,6 +140,43 @@ func pagestateExchange[T any](tb testing.TB, session pagestate.Binding, state *T
 		tb.Error("the answer has no token")
 	}
 	return x
+}
+
+// strangersExchange has another visitor each time, of more than there are keys
+// remembered. What they send stands in two strings: thousands of small ones would
+// keep the collector busy, and be measured with the rest.
+func strangersExchange(tb testing.TB) *httpExchange {
+	tb.Helper()
+	const visitors = 4096
+	m := newMiddleware(tb, boundByHeader())
+	var sessions, tokens strings.Builder
+	for i := range visitors {
+		o := pagestate.Owner{Session: fmt.Sprintf("%026d", i)}
+		token, err := m.Seal(o, newSmall())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		sessions.WriteString(o.Session)
+		tokens.WriteString(token)
+	}
+	part := func(of *strings.Builder, i int) string {
+		size := of.Len() / visitors
+		return of.String()[i*size : (i+1)*size]
+	}
+	next := 0
+	return &httpExchange{
+		handler: m.Handler(pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, s *small) error {
+			s.Count++
+			return answer(w)
+		})),
+		request: newRequest(),
+		kept:    len(part(&tokens, 0)),
+		prepare: func(r *http.Request) {
+			r.Header["Session"] = []string{part(&sessions, next)}
+			r.Header["Page-State"] = []string{part(&tokens, next)}
+			next = (next + 1) % visitors
+		},
+	}
 }
 
 // pagestatePage has the token in the page too, as a handler would with one that

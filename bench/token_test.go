@@ -66,7 +66,7 @@ func sealOpen(m *pagestate.Middleware, state any) func(b *testing.B) {
 	}
 }
 
-// reseal opens a token and seals its state, as a request does, with one key.
+// reseal opens a token and seals its state, as a request does.
 func reseal(m *pagestate.Middleware, state any) func(b *testing.B) {
 	return func(b *testing.B) {
 		token := seal(b, m, state)
@@ -106,8 +106,8 @@ func fernetSealOpen(content []byte) func(b *testing.B) {
 	}
 }
 
-// BenchmarkKey is what a key costs: one is derived for each request, and one
-// for each Seal and Open.
+// BenchmarkKey is what a key costs, which is derived for an owner who was not here
+// lately.
 func BenchmarkKey(b *testing.B) {
 	b.Run("impl=hkdf", func(b *testing.B) {
 		extracted, info := hkdf.Extract(sha256.New, secret, nil), keyInfo(owner.Session)

@@ -69,10 +69,10 @@ func invented() *measurements {
 		for _, impl := range []string{"pagestate", "pagestate-Reseal", "pagestate-Compressed", "fernet-go", "floor"} {
 			add("SealOpen/state="+s+"/impl="+impl, timeUnit, "allocs/op", "kept-B")
 		}
-		for _, impl := range []string{"pagestate", "cbor", "json"} {
+		for _, impl := range []string{"pagestate", "pagestate-Same", "cbor", "json"} {
 			add("Codec/state="+s+"/impl="+impl, timeUnit, "allocs/op", "saved-B")
 		}
-		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session", "pagestate-page", "gorilla", "scs", "bare"} {
+		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session", "pagestate-page", "pagestate-strangers", "gorilla", "scs", "bare"} {
 			for _, benchmark := range []string{"Request/state=" + s, "RequestOfReferences/state=" + s, "PassingThrough"} {
 				add(benchmark+"/impl="+impl, timeUnit, "allocs/op", "kept-B")
 			}

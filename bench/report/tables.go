@@ -25,11 +25,13 @@ var tables = []table{
 	{"environment", environment},
 	{"request", requestTable},
 	{"request, against scs", scsTable},
+	{"strangers", strangersTable},
 	{"no token", noTokenTable},
 	{"references", referencesTable},
 	{"seal and open", sealOpenTable},
 	{"codec", codecTable},
 	{"whose time it is", shareTable},
+	{"whose time a request is", requestShareTable},
 	{"allocations", allocationsTable},
 	{"sizes", sizesTable},
 	{"compressed", compressedTable},
@@ -91,16 +93,24 @@ func referencesTable(m *measurements) string {
 	return markdown(rows)
 }
 
+func strangersTable(m *measurements) string {
+	rows := [][]string{{"state: small", "time", "to gorilla", "to scs"}}
+	name := func(impl string) string { return "Request/state=small/impl=" + impl }
+	for _, row := range [][2]string{{"one visitor", "pagestate-SessionFunc"}, {"another one each time", "pagestate-strangers"}} {
+		own := name(row[1])
+		rows = append(rows, []string{row[0], m.time(own), m.ratio(own, name("gorilla"), 0), m.ratio(own, name("scs"), 0)})
+	}
+	return markdown(append(rows, []string{"hkdf, one key", m.time("Key/impl=hkdf"), "", ""}))
+}
+
 func sealOpenTable(m *measurements) string {
-	rows := [][]string{{"state", "fernet-go", "`Reseal`: one key", "`Seal`, `Open`: a key each", "goal"}}
+	rows := [][]string{{"state", "fernet-go", "`Seal` and `Open`", "`Reseal`", "goal"}}
 	goals := map[string]float64{"small": 2.0, "medium": 2.2, "large": 2.4}
 	for _, s := range everyState {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
+		ratio := func(impl string) string { return m.ratio(name(impl), name("fernet-go"), goals[s]) }
 		rows = append(rows, []string{
-			s, m.time(name("fernet-go")),
-			m.ratio(name("pagestate-Reseal"), name("fernet-go"), goals[s]),
-			m.ratio(name("pagestate"), name("fernet-go"), goals[s]),
-			spelledGoal(goals[s]),
+			s, m.time(name("fernet-go")), ratio("pagestate"), ratio("pagestate-Reseal"), spelledGoal(goals[s]),
 		})
 	}
 	return markdown(rows)
@@ -125,40 +135,58 @@ func codecTable(m *measurements) string {
 }
 
 func shareTable(m *measurements) string {
-	rows := [][]string{{"state", "floor", "fernet-go", "hkdf, one key", "codec", "the rest", "`Reseal`, all of it"}}
+	rows := [][]string{{"state", "floor", "fernet-go", "codec", "the rest", "`Reseal`, all of it"}}
 	for _, s := range states {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
-		parts := []string{name("fernet-go"), "Key/impl=hkdf", "Codec/state=" + s + "/impl=pagestate"}
-		row, rest := []string{s, m.time(name("floor"))}, m.median(name("pagestate-Reseal"), timeUnit)
-		for _, part := range parts {
-			row = append(row, m.time(part))
-			rest -= m.median(part, timeUnit)
-		}
-		rows = append(rows, append(row, spelledTime(rest), m.time(name("pagestate-Reseal"))))
+		row := []string{s, m.time(name("floor"))}
+		rows = append(rows, append(row, m.shares(name("pagestate-Reseal"), name("fernet-go"), "Codec/state="+s+"/impl=pagestate")...))
 	}
 	return markdown(rows)
 }
 
+func requestShareTable(m *measurements) string {
+	rows := [][]string{{"state", "fernet-go", "codec", "late changes", "handler and httptest", "the rest", "`SessionFunc`, all of it"}}
+	for _, s := range states {
+		request, codec := "Request/state="+s+"/impl=", "Codec/state="+s+"/impl=pagestate"
+		row := m.shares(request+"pagestate-SessionFunc", "SealOpen/state="+s+"/impl=fernet-go", codec, codec+"-Same", request+"bare")
+		rows = append(rows, append([]string{s}, row...))
+	}
+	return markdown(rows)
+}
+
+// shares are the times of the parts, of what is left of the whole, and of that.
+func (m *measurements) shares(whole string, parts ...string) (cells []string) {
+	rest := m.median(whole, timeUnit)
+	for _, part := range parts {
+		cells = append(cells, m.time(part))
+		rest -= m.median(part, timeUnit)
+	}
+	return append(cells, spelledTime(rest), m.time(whole))
+}
+
 func allocationsTable(m *measurements) string {
 	const unit = "allocs/op"
-	rows := [][]string{{"", "all", "of fernet-go", "of hkdf", "of the handler and httptest", "of pagestate", "goal"}}
-	row := func(what, name, bare string, keys, goal float64) {
-		all, fernet, key := m.median(name, unit), m.median("SealOpen/state=small/impl=fernet-go", unit), keys*m.median("Key/impl=hkdf", unit)
-		others := 0.0
-		if bare != "" {
-			others = m.median(bare, unit)
+	rows := [][]string{{"", "all", "of fernet-go", "of the handler and httptest", "of pagestate", "goal"}}
+	row := func(what, name string, goal float64, others ...string) {
+		all := m.median(name, unit)
+		own := all
+		cells := []string{what, whole(all)}
+		for _, other := range []string{"SealOpen/state=small/impl=fernet-go", "Request/state=small/impl=bare"} {
+			n := 0.0
+			if slices.Contains(others, other) {
+				n = m.median(other, unit)
+			}
+			own -= n
+			cells = append(cells, whole(n))
 		}
-		if keys == 0 {
-			fernet = 0
-		}
-		own := all - fernet - key - others
-		rows = append(rows, []string{what, whole(all), whole(fernet), whole(key), whole(others), marked(whole(own), own > goal), spelledGoal(goal)})
+		rows = append(rows, append(cells, marked(whole(own), own > goal), spelledGoal(goal)))
 	}
-	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", "", 2, 8)
-	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", "", 2, 12)
-	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", "Request/state=small/impl=bare", 1, 15)
-	row("request, `SessionFunc`: small", "Request/state=small/impl=pagestate-SessionFunc", "Request/state=small/impl=bare", 1, 15)
-	row("request without a token", "PassingThrough/impl=pagestate-Cookie", "PassingThrough/impl=bare", 0, 3)
+	const fernet, bare = "SealOpen/state=small/impl=fernet-go", "Request/state=small/impl=bare"
+	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", 8, fernet)
+	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", 12, fernet)
+	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", 15, fernet, bare)
+	row("request, `SessionFunc`: small", "Request/state=small/impl=pagestate-SessionFunc", 15, fernet, bare)
+	row("request without a token", "PassingThrough/impl=pagestate-Cookie", 3, bare)
 	return markdown(rows)
 }
 

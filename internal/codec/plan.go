@@ -181,29 +181,28 @@ func clearValue(v reflect.Value) {
 // are copies. Where the value refers to rows, v is complete only after they have
 // been resolved.
 func (p *Plan) Decode(data []byte, v reflect.Value) (References, error) {
-	refs, err := p.decode(data, v)
-	if err != nil {
-		return References{}, at(typeName(p.Type), err)
-	}
-	return refs, nil
-}
-
-func (p *Plan) decode(data []byte, v reflect.Value) (References, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	if err := p.begin(d, data); err != nil {
-		return References{}, err
-	}
-	if err := p.node.decode(d, v); err != nil {
-		return References{}, err
-	}
-	if d.left() > 0 {
-		return References{}, malformed("more than a payload")
-	}
-	if d.met < len(d.groups) {
-		return References{}, malformed("a type that nothing holds")
+	if err := p.decode(d, data, v); err != nil {
+		return References{}, at(typeName(p.Type), err)
 	}
 	return d.References, nil
+}
+
+func (p *Plan) decode(d *decoder, data []byte, v reflect.Value) error {
+	if err := p.begin(d, data); err != nil {
+		return err
+	}
+	if err := p.node.decode(d, v); err != nil {
+		return err
+	}
+	if d.left() > 0 {
+		return malformed("more than a payload")
+	}
+	if d.met < len(d.groups) {
+		return malformed("a type that nothing holds")
+	}
+	return nil
 }
 
 // begin reads the shapes of data, and sets d to decode the payload behind them.
