@@ -2,6 +2,7 @@ package codec
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -98,15 +99,41 @@ func (n stringMap[E]) encode(e *encoder, v reflect.Value) error {
 	if !ok {
 		m, _ = reflect.TypeAssert[map[string]E](v.Convert(reflect.TypeFor[map[string]E]()))
 	}
-	var few [8]string // on the stack
-	keys := few[:0]
-	for k := range m {
-		keys = append(keys, k)
+	if len(m) <= fewEntries {
+		return n.encodeFew(e, m)
 	}
-	slices.SortFunc(keys, compareEncoded)
-	for _, k := range keys {
-		e.string(k)
-		n.write(e, m[k])
+	for _, key := range slices.SortedFunc(maps.Keys(m), compareEncoded) {
+		e.string(key)
+		n.write(e, m[key])
+		if err := e.fits(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fewEntries is how many are kept on the stack.
+const fewEntries = 8
+
+// encodeFew puts the places of the entries in order, and moves none of them.
+func (n stringMap[E]) encodeFew(e *encoder, m map[string]E) error {
+	var (
+		keys  [fewEntries]string
+		elems [fewEntries]E
+		order [fewEntries]int
+		last  int
+	)
+	for key, elem := range m {
+		at := last
+		for ; at > 0 && compareEncoded(keys[order[at-1]], key) > 0; at-- {
+			order[at] = order[at-1]
+		}
+		keys[last], elems[last], order[at] = key, elem, last
+		last++
+	}
+	for _, i := range order[:last] {
+		e.string(keys[i])
+		n.write(e, elems[i])
 		if err := e.fits(); err != nil {
 			return err
 		}

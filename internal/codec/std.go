@@ -49,29 +49,26 @@ type timeNode struct{ leaf }
 const zoneSize = 256
 
 func (n timeNode) encode(e *encoder, v reflect.Value) error {
-	if err := e.open(3); err != nil {
-		return err
-	}
 	t, _ := reflect.TypeAssert[time.Time](v)
-	if err := e.time(t); err != nil {
-		return err
-	}
-	e.leave()
-	return nil
-}
-
-func (e *encoder) time(t time.Time) error {
 	sec, nsec := t.Unix(), t.Nanosecond()
-	if t.Location() == time.UTC && math.MaxUint16 < sec && sec <= math.MaxUint32 && math.MaxUint16 < nsec {
-		e.buf = append(e.buf, // what int, uint and nil would write
+	if t.Location() == time.UTC && math.MaxUint16 < sec && sec <= math.MaxUint32 && math.MaxUint16 < nsec && e.depth < MaxDepth {
+		e.buf = append(e.buf, // what open, int, uint and nil would write
+			fixarray|3,
 			firstUint+2, byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec),
 			firstUint+2, byte(nsec>>24), byte(nsec>>16), byte(nsec>>8), byte(nsec),
 			nilByte)
 		return nil
 	}
+	if err := e.open(3); err != nil {
+		return err
+	}
 	e.int(sec)
 	e.uint(uint64(nsec))
-	return e.zone(t)
+	if err := e.zone(t); err != nil {
+		return err
+	}
+	e.leave()
+	return nil
 }
 
 func (e *encoder) zone(t time.Time) error {
@@ -89,9 +86,6 @@ func (e *encoder) zone(t time.Time) error {
 }
 
 func (n timeNode) decode(d *decoder, v reflect.Value) error {
-	if err := d.open(3); err != nil {
-		return err
-	}
 	t, ok := d.usualTime()
 	if !ok {
 		var err error
@@ -99,7 +93,6 @@ func (n timeNode) decode(d *decoder, v reflect.Value) error {
 			return err
 		}
 	}
-	d.leave()
 	p, _ := reflect.TypeAssert[*time.Time](v.Addr())
 	*p = t
 	return nil
@@ -108,12 +101,12 @@ func (n timeNode) decode(d *decoder, v reflect.Value) error {
 // usualTime reads what most times look like: UTC, seconds and nanoseconds of four
 // bytes each. It reads nothing of any other.
 func (d *decoder) usualTime() (t time.Time, ok bool) {
-	const size = 5 + 5 + 1
+	const size = 1 + 5 + 5 + 1
 	b := d.rest()
-	if len(b) < size || b[0] != firstUint+2 || b[5] != firstUint+2 || b[10] != nilByte {
+	if len(b) < size || d.depth == MaxDepth || b[0] != fixarray|3 || b[1] != firstUint+2 || b[6] != firstUint+2 || b[11] != nilByte {
 		return t, false
 	}
-	seconds, nanoseconds := binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[6:])
+	seconds, nanoseconds := binary.BigEndian.Uint32(b[2:]), binary.BigEndian.Uint32(b[7:])
 	if seconds <= math.MaxUint16 || nanoseconds <= math.MaxUint16 || nanoseconds >= uint32(time.Second) {
 		return t, false
 	}
@@ -122,6 +115,9 @@ func (d *decoder) usualTime() (t time.Time, ok bool) {
 }
 
 func (d *decoder) time() (t time.Time, err error) {
+	if err := d.open(3); err != nil {
+		return t, err
+	}
 	seconds, err := d.int()
 	if err != nil {
 		return t, err
@@ -137,6 +133,7 @@ func (d *decoder) time() (t time.Time, err error) {
 	if err != nil {
 		return t, err
 	}
+	d.leave()
 	return time.Unix(seconds, int64(nanoseconds)).In(zone), nil
 }
 
