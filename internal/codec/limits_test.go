@@ -45,6 +45,26 @@ func nestStructs(n int) *chain {
 
 type chain struct{ Next *chain }
 
+// momentChain has a time in the last of n structs, in the form that is read and
+// written in one piece.
+type momentChain struct {
+	Next *momentChain
+	At   *time.Time
+}
+
+func nestMoment(n int) momentChain {
+	moment := time.Unix(1<<30, 1<<20).UTC()
+	v := &momentChain{At: &moment}
+	for range n - 1 {
+		v = &momentChain{Next: v}
+	}
+	return *v
+}
+
+func momentPayload(n int) []byte {
+	return unhex(strings.Repeat("92", n) + "c0" + "93ce40000000ce00100000c0" + strings.Repeat("c0", n-1))
+}
+
 func list[T any](n int) []T { return make([]T, n) }
 
 func set(n int) map[int]struct{} {
@@ -115,6 +135,8 @@ func TestLimits(t *testing.T) {
 			unhex(strings.Repeat("91", MaxDepth-1) + "90"), unhex(strings.Repeat("91", MaxDepth) + "90")},
 		{"depth of structs", *nestStructs(MaxDepth), *nestStructs(MaxDepth + 1),
 			unhex(strings.Repeat("91", MaxDepth) + "c0"), unhex(strings.Repeat("91", MaxDepth+1) + "c0")},
+		{"depth of a time", nestMoment(MaxDepth - 1), nestMoment(MaxDepth),
+			momentPayload(MaxDepth - 1), momentPayload(MaxDepth)},
 		{"depth of interfaces", box[any]{nestAny(31)}, box[any]{nestAny(32)},
 			unhex("91" + strings.Repeat("921391", 31) + "c0"), unhex("91" + strings.Repeat("921391", 32) + "c0")},
 		{"elements of a slice", list[struct{}](MaxElements), list[struct{}](MaxElements + 1),
