@@ -327,8 +327,7 @@ func (x *exchange) instance(state any) *instance {
 
 var errNoSession = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
 
-// existingKeys reads the owner, once per request, and derives its keys. It
-// never creates a session.
+// existingKeys reads the owner, once per request. It never creates a session.
 func (x *exchange) existingKeys() (*keyring, error) {
 	keys, err := x.ownKeys()
 	if err != nil {

@@ -83,17 +83,17 @@ type secrets struct {
 
 const (
 	// rememberedKeys is how many keys are remembered at most. An owner pushes out
-	// another one, whom chance has given the same place.
+	// another one, whom chance has given the same slot.
 	rememberedKeys = 1 << 10
 
-	// maxRemembered is how many bytes of info an owner has at most whose key is
+	// maxInfo is how many bytes of info an owner has at most whose key is
 	// remembered.
-	maxRemembered = 256
+	maxInfo = 256
 )
 
 // ownerKey is the key that one of the secrets gives an owner. It is only read.
 type ownerKey struct {
-	secret int // its place
+	secret int // which of them
 	info   string
 	key    fernet.Key
 }
@@ -106,8 +106,8 @@ func newSecrets(all [][]byte) *secrets {
 	return s
 }
 
-// place is where the keys of an owner are remembered.
-func (s *secrets) place(info []byte) *atomic.Pointer[ownerKey] {
+// slot is where the keys of an owner are remembered.
+func (s *secrets) slot(info []byte) *atomic.Pointer[ownerKey] {
 	return &s.remembered[maphash.Bytes(s.seed, info)%rememberedKeys]
 }
 
@@ -132,7 +132,7 @@ type keyring struct {
 	owner   Owner
 	secrets *secrets
 	info    []byte
-	place   *atomic.Pointer[ownerKey]
+	slot    *atomic.Pointer[ownerKey]
 	keys    []*ownerKey // as far as they were needed
 
 	// What most owners need is allocated with the rest.
@@ -156,7 +156,7 @@ func (m *Middleware) newKeyring(o Owner) *keyring {
 	k := &keyring{owner: o, secrets: m.secrets}
 	k.keys = k.keyRoom[:0]
 	k.info = appendKeyInfo(k.infoRoom[:0], m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User)
-	k.place = m.secrets.place(k.info)
+	k.slot = m.secrets.slot(k.info)
 	return k
 }
 
@@ -170,8 +170,8 @@ func appendKeyInfo(info []byte, purpose string, binding byte, session string, ki
 	return info
 }
 
-// key returns the key that the secret at place i gives. A further one is asked for
-// when all before it were.
+// key returns the key that the secret at place i gives: at most one more than was
+// asked for before.
 func (k *keyring) key(i int) (*fernet.Key, error) {
 	if i == len(k.keys) {
 		found, err := k.find(i)
@@ -184,17 +184,17 @@ func (k *keyring) key(i int) (*fernet.Key, error) {
 }
 
 func (k *keyring) find(i int) (*ownerKey, error) {
-	if known := k.place.Load(); known != nil && known.secret == i && known.info == string(k.info) {
+	if known := k.slot.Load(); known != nil && known.secret == i && known.info == string(k.info) {
 		return known, nil
 	}
 	return k.secrets.derive(i, k.info)
 }
 
-// remember is called when a key has opened or sealed a token: who only tries
-// leaves nothing behind.
+// remember is called when a key has opened or sealed a token: who has none of their
+// own leaves nothing behind.
 func (k *keyring) remember(i int) {
-	if len(k.info) <= maxRemembered && k.place.Load() != k.keys[i] {
-		k.place.Store(k.keys[i])
+	if len(k.info) <= maxInfo && k.slot.Load() != k.keys[i] {
+		k.slot.Store(k.keys[i])
 	}
 }
 

@@ -645,7 +645,7 @@ func (v *tokenVector) derive(t *testing.T, m *Middleware) {
 func (v *tokenVector) keys() *keyring {
 	s := newSecrets([][]byte{v.Secret})
 	info := appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User)
-	return &keyring{secrets: s, info: info, place: s.place(info)}
+	return &keyring{secrets: s, info: info, slot: s.slot(info)}
 }
 
 // tokenEncode returns the shapes and the payload of a *T.
@@ -1558,7 +1558,7 @@ func TestWhoseKeysAreRemembered(t *testing.T) {
 	rand.Read(secret)
 	elsewhere := tokenMiddlewareOf(t, secret)
 	token := tokenSeal(t, elsewhere, &tokenCounter{Count: 1})
-	long := Owner{Session: strings.Repeat("s", maxRemembered)}
+	long := Owner{Session: strings.Repeat("s", 256)}
 	longToken, err := elsewhere.Seal(long, &tokenCounter{})
 	if err != nil {
 		t.Fatal(err)
@@ -1586,15 +1586,57 @@ func TestWhoseKeysAreRemembered(t *testing.T) {
 			for range 3 {
 				c.do(m)
 			}
-			got := 0
-			for i := range m.secrets.remembered {
-				if m.secrets.remembered[i].Load() != nil {
-					got++
-				}
-			}
-			if got != c.want {
+			if got := m.secrets.known(); got != c.want {
 				t.Errorf("%d keys are remembered, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+// known is how many keys are remembered.
+func (s *secrets) known() (n int) {
+	for i := range s.remembered {
+		if s.remembered[i].Load() != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRememberedKeysAreUsed: of each secret, as long as no other owner comes.
+func TestRememberedKeysAreUsed(t *testing.T) {
+	older, newer := []byte(rand.Text()+rand.Text()), []byte(rand.Text()+rand.Text())
+	m := tokenMiddlewareOf(t, older)
+	token := tokenSeal(t, m, &tokenCounter{})
+	m.secrets = newSecrets([][]byte{newer, older})
+	for secret, do := range []func(){
+		func() { tokenSeal(t, m, &tokenCounter{}) },
+		func() { tokenIs(t, m, token, nil, "the older one") },
+	} {
+		do()
+		for range 2 {
+			k := m.newKeyring(tokenOwner)
+			for i := range secret + 1 {
+				if _, err := k.key(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if k.keys[secret] != k.slot.Load() {
+				t.Errorf("the key of secret %d is derived again", secret)
+			}
+		}
+	}
+}
+
+// TestRememberedKeysAreBounded has more owners than are remembered.
+func TestRememberedKeysAreBounded(t *testing.T) {
+	m := tokenMiddleware(t)
+	for i := range 5000 {
+		if _, err := m.Seal(Owner{Session: strconv.Itoa(i)}, &tokenCounter{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := m.secrets.known(); n < 1000 || n > 1024 {
+		t.Errorf("%d keys are remembered", n)
 	}
 }
