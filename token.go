@@ -73,8 +73,8 @@ func checkSecret(secret []byte) error {
 	return nil
 }
 
-// secrets are what keys are derived from. As that takes a while, the keys of owners
-// who were here lately are remembered. Safe for concurrent use.
+// secrets are what keys are derived from. As that takes a while, those of a number of
+// owners are remembered, each until another takes its slot. Safe for concurrent use.
 type secrets struct {
 	extracted  [][]byte // the first seals, all open
 	seed       maphash.Seed

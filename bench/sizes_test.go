@@ -45,8 +45,8 @@ func atMost(t *testing.T, what string, got, most int) {
 	}
 }
 
-// Keys are remembered: those of hkdf come with an owner's first token alone.
-
+// TestAllocationsOfSealAndOpen counts those of hkdf with an owner's first token
+// alone: the key is remembered then.
 func TestAllocationsOfSealAndOpen(t *testing.T) {
 	m := newMiddleware(t, boundByCookie())
 	ofFernet, ofKey := fernetAllocations(t), keyAllocations(t)

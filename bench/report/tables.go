@@ -165,13 +165,17 @@ func (m *measurements) shares(whole string, parts ...string) (cells []string) {
 }
 
 func allocationsTable(m *measurements) string {
-	const unit = "allocs/op"
+	const (
+		unit   = "allocs/op"
+		fernet = "SealOpen/state=small/impl=fernet-go"
+		bare   = "Request/state=small/impl=bare"
+	)
 	rows := [][]string{{"", "all", "of fernet-go", "of the handler and httptest", "of pagestate", "goal"}}
 	row := func(what, name string, goal float64, others ...string) {
 		all := m.median(name, unit)
 		own := all
 		cells := []string{what, whole(all)}
-		for _, other := range []string{"SealOpen/state=small/impl=fernet-go", "Request/state=small/impl=bare"} {
+		for _, other := range []string{fernet, bare} {
 			n := 0.0
 			if slices.Contains(others, other) {
 				n = m.median(other, unit)
@@ -181,7 +185,6 @@ func allocationsTable(m *measurements) string {
 		}
 		rows = append(rows, append(cells, marked(whole(own), own > goal), spelledGoal(goal)))
 	}
-	const fernet, bare = "SealOpen/state=small/impl=fernet-go", "Request/state=small/impl=bare"
 	row("`Seal`, `Open`: small", "SealOpen/state=small/impl=pagestate", 8, fernet)
 	row("`Seal`, `Open`: medium", "SealOpen/state=medium/impl=pagestate", 12, fernet)
 	row("request, `Cookie`: small", "Request/state=small/impl=pagestate-Cookie", 15, fernet, bare)
