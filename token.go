@@ -5,6 +5,7 @@ package pagestate
 // payload means is in internal/codec, and who the owner is in session.go.
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -94,7 +95,7 @@ const (
 // ownerKey is the key that one of the secrets gives an owner. It is only read.
 type ownerKey struct {
 	secret int // which of them
-	info   string
+	info   []byte
 	key    fernet.Key
 }
 
@@ -112,8 +113,8 @@ func (s *secrets) slot(info []byte) *atomic.Pointer[ownerKey] {
 }
 
 func (s *secrets) derive(i int, info []byte) (*ownerKey, error) {
-	k := &ownerKey{secret: i, info: string(info)}
-	if _, err := io.ReadFull(hkdf.Expand(sha256.New, s.extracted[i], info), k.key[:]); err != nil {
+	k := &ownerKey{secret: i, info: bytes.Clone(info)}
+	if _, err := io.ReadFull(hkdf.Expand(sha256.New, s.extracted[i], k.info), k.key[:]); err != nil {
 		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
 	}
 	return k, nil
@@ -129,35 +130,35 @@ const (
 // keyring has the keys of one owner, each from when it is first needed. It is safe
 // for use by one goroutine at a time.
 type keyring struct {
-	owner   Owner
-	secrets *secrets
-	info    []byte
-	slot    *atomic.Pointer[ownerKey]
-	keys    []*ownerKey // as far as they were needed
+	m     *Middleware
+	owner Owner
+	slot  *atomic.Pointer[ownerKey] // nil until the first key was needed
+	keys  []*ownerKey               // as far as they were needed
 
-	// What most owners need is allocated with the rest.
-	infoRoom [96]byte
-	keyRoom  [1]*ownerKey
+	room [1]*ownerKey // for keys: most owners need no more
 }
 
-// newKeyring returns the keys of o. An owner without a name is anonymous where
-// the application tells users apart.
 func (m *Middleware) newKeyring(o Owner) *keyring {
-	user := noUserFunction
-	switch {
-	case o.User != "":
-		user = namedUser
-	case m.opt.User != nil:
-		user = anonymousUser
-	}
 	if m.unbound {
 		o.Session = ""
 	}
-	k := &keyring{owner: o, secrets: m.secrets}
-	k.keys = k.keyRoom[:0]
-	k.info = appendKeyInfo(k.infoRoom[:0], m.opt.Purpose, bindingKind(m.opt.Session), o.Session, user, o.User)
-	k.slot = m.secrets.slot(k.info)
+	k := &keyring{m: m, owner: o}
+	k.keys = k.room[:0]
 	return k
+}
+
+// appendInfo appends what the keys are derived from. An owner without a name is
+// anonymous where the application tells users apart.
+func (k *keyring) appendInfo(b []byte) []byte {
+	opt := &k.m.opt
+	user := noUserFunction
+	switch {
+	case k.owner.User != "":
+		user = namedUser
+	case opt.User != nil:
+		user = anonymousUser
+	}
+	return appendKeyInfo(b, opt.Purpose, bindingKind(opt.Session), k.owner.Session, user, k.owner.User)
 }
 
 // appendKeyInfo writes each part with its length in front, so that no two lists
@@ -184,17 +185,20 @@ func (k *keyring) key(i int) (*fernet.Key, error) {
 }
 
 func (k *keyring) find(i int) (*ownerKey, error) {
-	if known := k.slot.Load(); known != nil && known.secret == i && known.info == string(k.info) {
+	var room [128]byte
+	info := k.appendInfo(room[:0])
+	k.slot = k.m.secrets.slot(info)
+	if known := k.slot.Load(); known != nil && known.secret == i && bytes.Equal(known.info, info) {
 		return known, nil
 	}
-	return k.secrets.derive(i, k.info)
+	return k.m.secrets.derive(i, info)
 }
 
 // remember is called when a key has opened or sealed a token: who has none of their
 // own leaves nothing behind.
 func (k *keyring) remember(i int) {
-	if len(k.info) <= maxInfo && k.slot.Load() != k.keys[i] {
-		k.slot.Store(k.keys[i])
+	if used := k.keys[i]; len(used.info) <= maxInfo && k.slot.Load() != used {
+		k.slot.Store(used)
 	}
 }
 
@@ -217,7 +221,7 @@ func (k *keyring) encrypt(plain []byte, now time.Time) (string, error) {
 // out.
 func (k *keyring) decrypt(token string) (plain []byte, err error) {
 	text := []byte(token)
-	for i := range k.secrets.extracted {
+	for i := range k.m.secrets.extracted {
 		key, err := k.key(i)
 		if err != nil {
 			return nil, err

@@ -634,7 +634,7 @@ func TestVectors(t *testing.T) {
 // derive fills in what follows from the rest of v.
 func (v *tokenVector) derive(t *testing.T, m *Middleware) {
 	v.Secret = tokenHex(publishedSecrets[0])
-	key, err := v.keys().key(0)
+	key, err := v.keys(t).key(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -642,10 +642,19 @@ func (v *tokenVector) derive(t *testing.T, m *Middleware) {
 	v.Shapes, v.Payload = tokenEncode(t, m, v.value)
 }
 
-func (v *tokenVector) keys() *keyring {
-	s := newSecrets([][]byte{v.Secret})
-	info := appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User)
-	return &keyring{secrets: s, info: info, slot: s.slot(info)}
+func (v *tokenVector) keys(t *testing.T) *keyring {
+	s := v.secrets()
+	key, err := s.derive(0, v.info())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &keyring{m: &Middleware{secrets: s}, slot: s.slot(v.info()), keys: []*ownerKey{key}}
+}
+
+func (v *tokenVector) secrets() *secrets { return newSecrets([][]byte{v.Secret}) }
+
+func (v *tokenVector) info() []byte {
+	return appendKeyInfo(nil, v.Purpose, v.Binding, v.Session, v.UserKind, v.User)
 }
 
 // tokenEncode returns the shapes and the payload of a *T.
@@ -692,7 +701,7 @@ func (v *tokenVector) seal(t *testing.T, m *Middleware) {
 	if v.Compressed {
 		plain = compressData(plain, len(plain)-len(v.Shapes)-len(v.Payload))
 	}
-	token, err := v.keys().encrypt(plain, time.Unix(v.LastSealed, 0))
+	token, err := v.keys(t).encrypt(plain, time.Unix(v.LastSealed, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -712,7 +721,7 @@ func (v *tokenVector) check(t *testing.T, m *Middleware, want *tokenVector) {
 	if err := checkForm(v.Token); err != nil {
 		t.Fatal(err)
 	}
-	plain, err := v.keys().decrypt(v.Token)
+	plain, err := v.keys(t).decrypt(v.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1417,8 +1426,8 @@ func TestWorkedExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]byte{
-		v.keys().info,
-		slices.Concat(v.keys().secrets.extracted[0], v.Key, v.Key),
+		v.info(),
+		slices.Concat(v.secrets().extracted[0], v.Key, v.Key),
 		token,
 		v.plain(tokenMiddleware(t)),
 	}
