@@ -21,11 +21,12 @@ import (
 // exchange is one request and its response. Handler and middleware may use it
 // in different goroutines, as under http.TimeoutHandler.
 type exchange struct {
-	m     *Middleware
-	outer *exchange     // of another middleware around this one
-	r     *http.Request // the one the handler gets; only read
-	w     writer
-	ctx   requestContext
+	m       *Middleware
+	outer   *exchange    // of another middleware around this one
+	r       http.Request // the one the handler gets; only read
+	w       writer
+	ctx     requestContext
+	encoded bool // whether there was a Content-Encoding from outside the middleware
 
 	owning sync.Mutex // held while the binding is asked, which may take time
 
@@ -52,8 +53,7 @@ type exchange struct {
 	tokens    []string          // all of the request's
 	others    []authentic       // of those but the first that authenticate; nil until a child was asked for
 
-	fetched  fetched // locks itself
-	encoding string  // Content-Encoding from outside the middleware
+	fetched fetched // locks itself
 }
 
 type exchangeKey struct{}
@@ -82,11 +82,11 @@ func exchangeOf(ctx context.Context) (*exchange, error) {
 }
 
 func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{m: m, encoding: w.Header().Get("Content-Encoding")}
+	x := &exchange{m: m, encoded: w.Header().Get("Content-Encoding") != ""}
 	x.outer, _ = exchangeOf(r.Context())
 	x.ctx = requestContext{r.Context(), x}
-	x.r = r.WithContext(&x.ctx)
-	prepareSession(m.opt.Session, x.r)
+	x.r = *r.WithContext(&x.ctx)
+	prepareSession(m.opt.Session, &x.r)
 	x.w = writer{ResponseWriter: w, x: x}
 	return x
 }
@@ -105,7 +105,7 @@ func (x *exchange) readOwner() (*keyring, error) {
 	if keys != nil {
 		return keys, nil
 	}
-	o, err := x.m.readOwner(x.r)
+	o, err := x.m.readOwner(&x.r)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (x *exchange) ensureKeys() (*keyring, error) {
 		return nil, errors.New("pagestate: the first byte has left, so no session can be made; attach before anything is written")
 	}
 	w := cookieWriter{make(http.Header)}
-	session, err := x.m.opt.Session.Ensure(w, x.r)
+	session, err := x.m.opt.Session.Ensure(w, &x.r)
 	if err != nil {
 		return nil, fmt.Errorf("pagestate: making a session: %w", err)
 	}
@@ -189,7 +189,7 @@ func (x *exchange) ownerToRenew() (Owner, error) {
 	if keys != nil {
 		return keys.owner, nil
 	}
-	return x.m.ownerToRenew(x.r)
+	return x.m.ownerToRenew(&x.r)
 }
 
 // cookieWriter takes the cookies that a binding sets. They wait in the exchange
@@ -354,10 +354,10 @@ func (x *exchange) commit(status int) (proceed bool) {
 	if err != nil {
 		x.logFailure(refused, err)
 		removeLeftovers(h)
-		if x.encoding == "" {
+		if !x.encoded {
 			h.Del("Content-Encoding") // the handler's, of a body that does not follow
 		}
-		x.answer(x.w.ResponseWriter, x.r, err)
+		x.answer(x.w.ResponseWriter, &x.r, err)
 		return false
 	}
 	return true

@@ -265,9 +265,9 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 		}()
 
 		if err := x.resume(); err != nil {
-			x.fail(&x.w, x.r, err, false)
+			x.fail(&x.w, &x.r, err, false)
 		} else {
-			next.ServeHTTP(&x.w, x.r)
+			next.ServeHTTP(&x.w, &x.r)
 		}
 		x.finish()
 		returned = true
@@ -292,7 +292,7 @@ func (x *exchange) resume() error {
 		return err
 	}
 	x.touched = true
-	if err := x.m.opt.CrossOrigin.Check(x.r); err != nil {
+	if err := x.m.opt.CrossOrigin.Check(&x.r); err != nil {
 		return fmt.Errorf("%w: %w", ErrCrossOrigin, err)
 	}
 	if len(tokens) > x.m.opt.MaxTokens {
@@ -327,7 +327,7 @@ const lookedAt = 1 << 20
 // findTokens returns what the first source that has any yields.
 func (x *exchange) findTokens() ([]string, error) {
 	for _, source := range x.m.opt.Sources {
-		tokens, err := source.Tokens(x.r, int64(x.m.opt.MaxTokenBytes+lookedAt))
+		tokens, err := source.Tokens(&x.r, int64(x.m.opt.MaxTokenBytes+lookedAt))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
