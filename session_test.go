@@ -291,13 +291,40 @@ func TestSessionCookieAttributes(t *testing.T) {
 // Of several cookies with the binding's name, one planted with a value of another form does not count.
 func TestSessionSeveralCookies(t *testing.T) {
 	first, second := rand.Text(), rand.Text()
-	r := httptest.NewRequest("GET", "/", nil)
-	for _, value := range []string{"planted", first, second} {
-		r.AddCookie(&http.Cookie{Name: sessionName, Value: value})
-	}
-	got, err := pagestate.Cookie(http.Cookie{Name: sessionName}).Existing(r)
-	if got != first || err != nil {
-		t.Errorf("got %q, %v, want the first of the right form, %q", got, err, first)
+	for name, c := range map[string]struct {
+		lines []string // of the Cookie header, where page is the binding's name
+		want  string
+	}{
+		"alone":                  {[]string{"page=" + first}, first},
+		"beside others":          {[]string{"a=1; page=" + first + "; b=2"}, first},
+		"in another line":        {[]string{"a=1", "page=" + first}, first},
+		"without spaces":         {[]string{"a=1;page=" + first + ";b=2"}, first},
+		"with more spaces":       {[]string{" a=1 ;\tpage=" + first + " "}, first},
+		"twice":                  {[]string{"page=" + first + "; page=" + second}, first},
+		"behind a planted one":   {[]string{"page=planted; page=" + first + "; page=" + second}, first},
+		"behind an empty one":    {[]string{"page=; page; ; =; page=" + first}, first},
+		"none":                   {nil, ""},
+		"an empty header":        {[]string{""}, ""},
+		"another name's end":     {[]string{"homepage=" + first}, ""},
+		"another name's start":   {[]string{"pages=" + first}, ""},
+		"another case":           {[]string{"Page=" + first}, ""},
+		"in another's value":     {[]string{"a=page=" + first}, ""},
+		"more than an id":        {[]string{"page=" + first + "="}, ""},
+		"in quotes":              {[]string{`page="` + first + `"`}, ""},
+		"separated by a comma":   {[]string{"a=1, page=" + first}, ""},
+		"of lower-case letters":  {[]string{"page=" + strings.ToLower(first)}, ""},
+		"cut short":              {[]string{"page=" + first[1:]}, ""},
+		"longer":                 {[]string{"page=" + first + "A"}, ""},
+		"a line break in a pair": {[]string{"page=" + first + "\n" + second}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header["Cookie"] = c.lines
+			got, err := pagestate.Cookie(http.Cookie{Name: "page"}).Existing(r)
+			if got != c.want || err != nil {
+				t.Errorf("got %q, %v, want %q", got, err, c.want)
+			}
+		})
 	}
 }
 
