@@ -4,17 +4,10 @@ package echostate_test
 // frameworks is tested in internal/integration.
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/labstack/echo/v5"
@@ -22,96 +15,22 @@ import (
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/echostate"
+	"github.com/pagestate/pagestate/internal/adaptertest"
 )
 
-// Tally is the state of all tests. It cannot be sealed with a channel in it.
-type Tally struct {
-	Count int
-	Gone  bool
-	Any   any
-}
-
-// Load says so if what the tally refers to is gone.
-func (t *Tally) Load(context.Context) error {
-	if t.Gone {
-		return pagestate.ErrStale
-	}
-	return nil
-}
+type Tally = adaptertest.Tally
 
 // site is an Echo that a test adds handlers to.
 type site struct {
 	*echo.Echo
-	t   *testing.T
-	mw  *pagestate.Middleware
-	log bytes.Buffer
+	*adaptertest.Site
 }
 
 func newSite(t *testing.T, o pagestate.Options) *site {
 	t.Helper()
-	s := &site{Echo: echo.New(), t: t}
+	s := &site{echo.New(), adaptertest.New(t, o)}
 	s.Logger = slog.New(slog.DiscardHandler)
-	registry := pagestate.NewRegistry()
-	pagestate.Register[Tally](registry, "tally")
-	o.Secrets = [][]byte{[]byte(rand.Text() + rand.Text())}
-	o.Session = pagestate.Unbound()
-	o.Logger = slog.New(slog.NewTextHandler(&s.log, nil))
-	mw, err := pagestate.New(registry, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.mw = mw
 	return s
-}
-
-// answer is a response that was read, and the count in the token of its header,
-// 0 if there is none.
-type answer struct {
-	*http.Response
-	body  string
-	count int
-}
-
-// call posts a state to a server of its own, and returns when its handlers have.
-func (s *site) call(h http.Handler, state Tally) answer {
-	s.t.Helper()
-	token, err := s.mw.Seal(pagestate.Owner{}, &state)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		running.Add(1)
-		defer running.Done()
-		h.ServeHTTP(w, r)
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Start()
-	defer server.Close()
-	r, err := http.NewRequest("POST", server.URL, http.NoBody)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Page-State", token)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	running.Wait()
-	got := answer{Response: res, body: string(body)}
-	if token := res.Header.Get("Page-State"); token != "" {
-		sealed, err := s.mw.Open(s.t.Context(), pagestate.Owner{}, token)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		got.count = sealed.(*Tally).Count
-	}
-	return got
 }
 
 func want[T comparable](t *testing.T, what string, got, want T) {
@@ -121,11 +40,7 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-const (
-	goneBody  = `{"success":false,"error":{"code":"StaleComponentState","message":"What you were working on no longer exists."}}`
-	errorBody = `{"success":false,"error":{"code":"StateError","message":"Something went wrong. Try again later."}}`
-	echosBody = `{"message":"Internal Server Error"}` + "\n"
-)
+const echosBody = `{"message":"Internal Server Error"}` + "\n"
 
 var errOh = errors.New("oh")
 
@@ -189,11 +104,11 @@ func TestNaiveWay(t *testing.T) {
 			s.POST("/", from(func(_ *echo.Context, s *Tally) error {
 				s.Count = 2
 				return errOh
-			}), c.middleware(s.mw))
-			got := s.call(s, Tally{Count: 1})
+			}), c.middleware(s.Middleware))
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, http.StatusInternalServerError)
-			want(t, "body", got.body, echosBody)
-			want(t, "sealed", got.count, c.sealed)
+			want(t, "body", got.Body, echosBody)
+			want(t, "sealed", got.Count, c.sealed)
 			want(t, "given back", seen.given, c.given)
 			want(t, "error in front", seen.err, errOh)
 		})
@@ -209,26 +124,26 @@ func TestGivesBack(t *testing.T) {
 		"answered": {func(c *echo.Context, _ *Tally) error { return c.String(202, "body") },
 			sight{status: 202, size: 4, committed: true}},
 		"refused": {func(*echo.Context, *Tally) error { t.Error("it ran"); return nil },
-			sight{status: 410, size: int64(len(goneBody)), committed: true}},
+			sight{status: 410, size: int64(len(adaptertest.GoneBody)), committed: true}},
 		"failed": {func(*echo.Context, *Tally) error { return errOh },
 			sight{status: 500, size: int64(len(echosBody)), committed: true, err: errOh}},
 		"panic": {func(*echo.Context, *Tally) error { panic("oh") },
 			sight{status: 200, panicked: true}},
 		"unsealable": {func(c *echo.Context, s *Tally) error { s.Any = make(chan int); return c.String(202, "body") },
-			sight{status: 500, size: int64(len(errorBody)), committed: true}},
+			sight{status: 500, size: int64(len(adaptertest.ErrorBody)), committed: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
 			var seen sight
 			s.Use(seeing(&seen))
-			s.POST("/", from(c.h), echostate.Middleware(s.mw), func(next echo.HandlerFunc) echo.HandlerFunc {
+			s.POST("/", from(c.h), echostate.Middleware(s.Middleware), func(next echo.HandlerFunc) echo.HandlerFunc {
 				return func(c *echo.Context) error { // gives nothing back
 					c.SetRequest(c.Request().WithContext(c.Request().Context()))
 					c.SetResponse(echo.NewResponse(c.Response(), s.Logger))
 					return next(c)
 				}
 			})
-			s.call(s, Tally{Gone: name == "refused"})
+			s.Call(s, Tally{Gone: name == "refused"})
 			c.want.given, c.want.pattern = true, "/"
 			want(t, "seen in front", seen, c.want)
 		})
@@ -251,14 +166,14 @@ func TestHandleErrors(t *testing.T) {
 		"none":         {func(c *echo.Context) error { return c.String(202, "body") }, 202, "body", 2, nil, 0},
 		"any":          {func(*echo.Context) error { return errOh }, 500, echosBody, 0, errOh, 0},
 		"Echo's":       {func(*echo.Context) error { return notFound }, 404, `{"message":"no such list"}` + "\n", 0, notFound, 0},
-		"pagestate's":  {func(*echo.Context) error { return pagestate.ErrStale }, 410, goneBody, 0, nil, 1},
+		"pagestate's":  {func(*echo.Context) error { return pagestate.ErrStale }, 410, adaptertest.GoneBody, 0, nil, 1},
 		"both":         {func(*echo.Context) error { return both }, 404, `{"message":"no such list"}` + "\n", 0, both, 0},
 		"after a byte": {func(c *echo.Context) error { c.String(202, "body"); return errOh }, 202, "body", 2, errOh, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
 			var seen sight
-			s.Use(seeing(&seen), echostate.Middleware(s.mw), func(next echo.HandlerFunc) echo.HandlerFunc {
+			s.Use(seeing(&seen), echostate.Middleware(s.Middleware), func(next echo.HandlerFunc) echo.HandlerFunc {
 				return func(c *echo.Context) error {
 					w := c.Response()
 					err := next(c)
@@ -270,12 +185,12 @@ func TestHandleErrors(t *testing.T) {
 				s.Count = 2
 				return c.h(ctx)
 			}))
-			got := s.call(s, Tally{Count: 1})
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.body, c.body)
-			want(t, "sealed", got.count, c.count)
+			want(t, "body", got.Body, c.body)
+			want(t, "sealed", got.Count, c.count)
 			want(t, "error in front", seen.err, c.returned)
-			want(t, "lines in the log", strings.Count(s.log.String(), "\n"), c.logged)
+			want(t, "lines in the log", strings.Count(s.Log.String(), "\n"), c.logged)
 		})
 	}
 }
@@ -283,8 +198,8 @@ func TestHandleErrors(t *testing.T) {
 // A panic is none of what Handle's function returns: it reaches the recoverer.
 func TestRecover(t *testing.T) {
 	for name, mount := range map[string]func(*site){
-		"outside": func(s *site) { s.Use(middleware.Recover(), echostate.Middleware(s.mw)) },
-		"inside":  func(s *site) { s.Use(echostate.Middleware(s.mw), middleware.Recover()) },
+		"outside": func(s *site) { s.Use(middleware.Recover(), echostate.Middleware(s.Middleware)) },
+		"inside":  func(s *site) { s.Use(echostate.Middleware(s.Middleware), middleware.Recover()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
@@ -298,10 +213,10 @@ func TestRecover(t *testing.T) {
 				s.Count = 2
 				panic(errOh)
 			}))
-			got := s.call(s, Tally{Count: 1})
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, http.StatusTeapot)
-			want(t, "body", got.body, "recovered")
-			want(t, "sealed", got.count, 0)
+			want(t, "body", got.Body, "recovered")
+			want(t, "sealed", got.Count, 0)
 		})
 	}
 }
@@ -312,14 +227,14 @@ func TestHandleErrorAfterHeldBody(t *testing.T) {
 	for name, failure := range map[string]error{"any": errOh, "pagestate's": pagestate.ErrStale} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
-			s.Use(echostate.Middleware(s.mw), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}))
+			s.Use(echostate.Middleware(s.Middleware), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}))
 			s.POST("/", echostate.Handle(func(c *echo.Context, _ *Tally) error {
 				c.String(http.StatusOK, "body")
 				return failure
 			}))
-			got := s.call(s, Tally{})
+			got := s.Call(s, Tally{})
 			want(t, "status", got.StatusCode, http.StatusOK)
-			want(t, "body", got.body, "body")
+			want(t, "body", got.Body, "body")
 		})
 	}
 }
@@ -334,11 +249,11 @@ func TestAnsweredInFront(t *testing.T) {
 			}
 			return next(c)
 		}
-	}, echostate.Middleware(s.mw))
+	}, echostate.Middleware(s.Middleware))
 	s.POST("/", func(*echo.Context) error { return errOh })
-	got := s.call(s, Tally{})
+	got := s.Call(s, Tally{})
 	want(t, "status", got.StatusCode, http.StatusAccepted)
-	want(t, "body", got.body, "body")
+	want(t, "body", got.Body, "body")
 }
 
 // What runs before a response begins, whoever asked for it, runs once.
@@ -357,12 +272,12 @@ func TestBefore(t *testing.T) {
 			}
 		}
 	}
-	s.Use(before("front "), echostate.Middleware(s.mw), before("behind "))
+	s.Use(before("front "), echostate.Middleware(s.Middleware), before("behind "))
 	s.POST("/", echostate.Handle(func(c *echo.Context, s *Tally) error {
 		s.Count = 2
 		return c.String(http.StatusOK, "body")
 	}))
-	want(t, "sealed", s.call(s, Tally{Count: 1}).count, 2)
+	want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
 	want(t, "calls", calls, "front behind ")
 }
 
@@ -372,7 +287,7 @@ func TestHandleWithoutMiddleware(t *testing.T) {
 		t.Error("it ran")
 		return nil
 	}))
-	got := s.call(s, Tally{})
+	got := s.Call(s, Tally{})
 	want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	want(t, "body", got.body, errorBody)
+	want(t, "body", got.Body, adaptertest.ErrorBody)
 }

@@ -5,113 +5,32 @@ package ginstate_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/ginstate"
+	"github.com/pagestate/pagestate/internal/adaptertest"
 )
 
-// Tally is the state of all tests. It cannot be sealed with a channel in it.
-type Tally struct {
-	Count int
-	Gone  bool
-	Any   any
-}
-
-// Load says so if what the tally refers to is gone.
-func (t *Tally) Load(context.Context) error {
-	if t.Gone {
-		return pagestate.ErrStale
-	}
-	return nil
-}
+type Tally = adaptertest.Tally
 
 // site is an engine that a test adds handlers to.
 type site struct {
 	*gin.Engine
-	t   *testing.T
-	mw  *pagestate.Middleware
-	log bytes.Buffer
+	*adaptertest.Site
 }
 
 func newSite(t *testing.T, o pagestate.Options) *site {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
-	s := &site{Engine: gin.New(), t: t}
-	registry := pagestate.NewRegistry()
-	pagestate.Register[Tally](registry, "tally")
-	o.Secrets = [][]byte{[]byte(rand.Text() + rand.Text())}
-	o.Session = pagestate.Unbound()
-	o.Logger = slog.New(slog.NewTextHandler(&s.log, nil))
-	mw, err := pagestate.New(registry, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.mw = mw
-	return s
-}
-
-// answer is a response that was read, and the count in the token of its header,
-// 0 if there is none.
-type answer struct {
-	*http.Response
-	body  string
-	count int
-}
-
-// call posts a state to a server of its own, and returns when its handlers have.
-func (s *site) call(h http.Handler, state Tally) answer {
-	s.t.Helper()
-	token, err := s.mw.Seal(pagestate.Owner{}, &state)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		running.Add(1)
-		defer running.Done()
-		h.ServeHTTP(w, r)
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Start()
-	defer server.Close()
-	r, err := http.NewRequest("POST", server.URL, http.NoBody)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Page-State", token)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	running.Wait()
-	got := answer{Response: res, body: string(body)}
-	if token := res.Header.Get("Page-State"); token != "" {
-		sealed, err := s.mw.Open(s.t.Context(), pagestate.Owner{}, token)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		got.count = sealed.(*Tally).Count
-	}
-	return got
+	return &site{gin.New(), adaptertest.New(t, o)}
 }
 
 // from is a handler that asks for the state itself.
@@ -133,11 +52,6 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-const (
-	goneBody  = `{"success":false,"error":{"code":"StaleComponentState","message":"What you were working on no longer exists."}}`
-	errorBody = `{"success":false,"error":{"code":"StateError","message":"Something went wrong. Try again later."}}`
-)
-
 // How one would write the middleware at first, and what is lost.
 func TestNaiveWays(t *testing.T) {
 	type loss struct {
@@ -150,31 +64,31 @@ func TestNaiveWays(t *testing.T) {
 		middleware func(*pagestate.Middleware) gin.HandlerFunc
 		want       loss
 	}{
-		"the adapter":                  {ginstate.Middleware, loss{2, 2, 0, goneBody}},
-		"c.Request alone":              {requestAlone, loss{0, 2, 2, goneBody + "late"}},
-		"the status forwarded at once": {statusAtOnce, loss{2, 0, 2, goneBody + "late"}},
+		"the adapter":                  {ginstate.Middleware, loss{2, 2, 0, adaptertest.GoneBody}},
+		"c.Request alone":              {requestAlone, loss{0, 2, 2, adaptertest.GoneBody + "late"}},
+		"the status forwarded at once": {statusAtOnce, loss{2, 0, 2, adaptertest.GoneBody + "late"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call := func(state Tally, h gin.HandlerFunc) answer {
+			call := func(state Tally, h gin.HandlerFunc) adaptertest.Answer {
 				s := newSite(t, pagestate.Options{})
-				s.POST("/", c.middleware(s.mw), h)
-				return s.call(s, state)
+				s.POST("/", c.middleware(s.Middleware), h)
+				return s.Call(s, state)
 			}
 			want(t, "loss", loss{
 				written: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
 					s.Count = 2
 					c.String(200, "body")
-				})).count,
+				})).Count,
 				noted: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
 					c.Status(202)
 					s.Count = 2
-				})).count,
+				})).Count,
 				corrected: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
 					s.Count = 2
 					c.Status(200)
 					c.Status(500)
-				})).count,
-				gone: call(Tally{Gone: true}, func(c *gin.Context) { c.String(200, "late") }).body,
+				})).Count,
+				gone: call(Tally{Gone: true}, func(c *gin.Context) { c.String(200, "late") }).Body,
 			}, c.want)
 		})
 	}
@@ -236,17 +150,17 @@ func TestBegins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
-			s.POST("/", ginstate.Middleware(s.mw), from(t, func(ctx *gin.Context, s *Tally) {
+			s.POST("/", ginstate.Middleware(s.Middleware), from(t, func(ctx *gin.Context, s *Tally) {
 				s.Count = 2
 				c.begin(ctx)
 				want(t, "written", ctx.Writer.Written(), true)
 				s.Count = 3
 			}))
-			got := s.call(s, Tally{Count: 1})
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.body, c.body)
-			want(t, "sealed", got.count, 2)
-			want(t, "warnings", strings.Count(s.log.String(), "changed too late"), 1)
+			want(t, "body", got.Body, c.body)
+			want(t, "sealed", got.Count, 2)
+			want(t, "warnings", strings.Count(s.Log.String(), "changed too late"), 1)
 		})
 	}
 }
@@ -262,14 +176,14 @@ func TestBeginsWithNotedStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
-			s.POST("/", ginstate.Middleware(s.mw), from(t, func(c *gin.Context, s *Tally) {
+			s.POST("/", ginstate.Middleware(s.Middleware), from(t, func(c *gin.Context, s *Tally) {
 				s.Count = 2
 				c.Status(http.StatusServiceUnavailable)
 				begin(c)
 			}))
-			got := s.call(s, Tally{Count: 1})
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, http.StatusServiceUnavailable)
-			want(t, "sealed", got.count, 0)
+			want(t, "sealed", got.Count, 0)
 		})
 	}
 }
@@ -277,13 +191,13 @@ func TestBeginsWithNotedStatus(t *testing.T) {
 // What does not begin the response is within reach, and seals nothing.
 func TestUnwraps(t *testing.T) {
 	s := newSite(t, pagestate.Options{})
-	s.POST("/", ginstate.Middleware(s.mw), ginstate.Handle(func(c *gin.Context, s *Tally) error {
+	s.POST("/", ginstate.Middleware(s.Middleware), ginstate.Handle(func(c *gin.Context, s *Tally) error {
 		want(t, "error", http.NewResponseController(c.Writer).EnableFullDuplex(), nil)
 		c.Writer.CloseNotify()
 		s.Count = 2
 		return nil
 	}))
-	want(t, "sealed", s.call(s, Tally{Count: 1}).count, 2)
+	want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
 }
 
 // In front, c.Request and c.Writer are what they were, and the writer knows
@@ -295,9 +209,9 @@ func TestGivesBack(t *testing.T) {
 	}{
 		"answered":   {func(c *gin.Context, _ *Tally) { c.String(202, "body") }, 202, 4},
 		"noted":      {func(c *gin.Context, _ *Tally) { c.Status(204) }, 204, -1},
-		"refused":    {func(*gin.Context, *Tally) { t.Error("it ran") }, 410, len(goneBody)},
+		"refused":    {func(*gin.Context, *Tally) { t.Error("it ran") }, 410, len(adaptertest.GoneBody)},
 		"panic":      {func(*gin.Context, *Tally) { panic("oh") }, 200, -1},
-		"unsealable": {func(c *gin.Context, s *Tally) { s.Any = make(chan int); c.String(202, "body") }, 500, len(errorBody)},
+		"unsealable": {func(c *gin.Context, s *Tally) { s.Any = make(chan int); c.String(202, "body") }, 500, len(adaptertest.ErrorBody)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
@@ -314,10 +228,10 @@ func TestGivesBack(t *testing.T) {
 				}()
 				ctx.Next()
 			})
-			s.POST("/*all", ginstate.Middleware(s.mw), func(c *gin.Context) {
+			s.POST("/*all", ginstate.Middleware(s.Middleware), func(c *gin.Context) {
 				c.Request = c.Request.WithContext(c.Request.Context()) // and does not give it back
 			}, from(t, c.h))
-			s.call(s, Tally{Gone: name == "refused"})
+			s.Call(s, Tally{Gone: name == "refused"})
 		})
 	}
 }
@@ -334,8 +248,8 @@ func TestHandleErrors(t *testing.T) {
 		recorded string
 	}{
 		"none":         {func(c *gin.Context) error { c.String(202, "body"); return nil }, 202, "body", 2, ""},
-		"any":          {func(c *gin.Context) error { c.Status(202); return errOh }, 500, errorBody, 0, "oh"},
-		"pagestate's":  {func(*gin.Context) error { return fmt.Errorf("oh: %w", pagestate.ErrStale) }, 410, goneBody, 0, ""},
+		"any":          {func(c *gin.Context) error { c.Status(202); return errOh }, 500, adaptertest.ErrorBody, 0, "oh"},
+		"pagestate's":  {func(*gin.Context) error { return fmt.Errorf("oh: %w", pagestate.ErrStale) }, 410, adaptertest.GoneBody, 0, ""},
 		"after a byte": {func(c *gin.Context) error { c.String(202, "body"); return errOh }, 202, "body", 2, "oh"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -349,7 +263,7 @@ func TestHandleErrors(t *testing.T) {
 				if !c.Writer.Written() {
 					c.JSON(http.StatusTeapot, recorded)
 				}
-			}, ginstate.Middleware(s.mw), func(c *gin.Context) {
+			}, ginstate.Middleware(s.Middleware), func(c *gin.Context) {
 				w := c.Writer
 				c.Next()
 				want(t, "the same writer", c.Writer == w, true)
@@ -358,13 +272,13 @@ func TestHandleErrors(t *testing.T) {
 				s.Count = 2
 				return c.h(ctx)
 			}), func(*gin.Context) { later = true })
-			got := s.call(s, Tally{Count: 1})
+			got := s.Call(s, Tally{Count: 1})
 			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.body, c.body)
-			want(t, "sealed", got.count, c.count)
+			want(t, "body", got.Body, c.body)
+			want(t, "sealed", got.Count, c.count)
 			want(t, "recorded", recorded, c.recorded)
 			want(t, "the next handler runs", later, name == "none")
-			want(t, "errors in the log", strings.Count(s.log.String(), "cause=oh"), len(c.recorded)/2)
+			want(t, "errors in the log", strings.Count(s.Log.String(), "cause=oh"), len(c.recorded)/2)
 		})
 	}
 }
@@ -373,7 +287,7 @@ func TestHandleErrors(t *testing.T) {
 // not seen it when the error is returned.
 func TestHandleErrorAfterHeldBody(t *testing.T) {
 	s := newSite(t, pagestate.Options{})
-	s.POST("/", ginstate.Middleware(s.mw), func(c *gin.Context) {
+	s.POST("/", ginstate.Middleware(s.Middleware), func(c *gin.Context) {
 		w := &holder{ResponseWriter: c.Writer}
 		c.Writer = w
 		c.Next()
@@ -382,9 +296,9 @@ func TestHandleErrorAfterHeldBody(t *testing.T) {
 		c.String(http.StatusOK, "body")
 		return errors.New("oh")
 	}))
-	got := s.call(s, Tally{})
+	got := s.Call(s, Tally{})
 	want(t, "status", got.StatusCode, http.StatusOK)
-	want(t, "body", got.body, "body")
+	want(t, "body", got.Body, "body")
 }
 
 type holder struct {
@@ -400,14 +314,14 @@ func TestRefusedWithoutBody(t *testing.T) {
 	s := newSite(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 		w.WriteHeader(http.StatusTeapot)
 	}})
-	s.POST("/", ginstate.Middleware(s.mw), from(t, func(c *gin.Context, s *Tally) {
+	s.POST("/", ginstate.Middleware(s.Middleware), from(t, func(c *gin.Context, s *Tally) {
 		s.Any = make(chan int)
 		c.String(http.StatusOK, "body")
 		c.String(http.StatusAccepted, "body")
 	}))
-	got := s.call(s, Tally{})
+	got := s.Call(s, Tally{})
 	want(t, "status", got.StatusCode, http.StatusTeapot)
-	want(t, "body", got.body, "")
+	want(t, "body", got.Body, "")
 }
 
 func TestHandleWithoutMiddleware(t *testing.T) {
@@ -416,9 +330,9 @@ func TestHandleWithoutMiddleware(t *testing.T) {
 		t.Error("it ran")
 		return nil
 	}), func(*gin.Context) { t.Error("the next one ran") })
-	got := s.call(s, Tally{})
+	got := s.Call(s, Tally{})
 	want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	want(t, "body", got.body, errorBody)
+	want(t, "body", got.Body, adaptertest.ErrorBody)
 }
 
 // Engine.HandleContext puts Gin's own writer back into the context, so where it
@@ -428,8 +342,8 @@ func TestHandleContext(t *testing.T) {
 		mount  func(*site) http.Handler
 		sealed int
 	}{
-		"around the engine": {func(s *site) http.Handler { return s.mw.Handler(s) }, 2},
-		"in it":             {func(s *site) http.Handler { s.Use(ginstate.Middleware(s.mw)); return s }, 0},
+		"around the engine": {func(s *site) http.Handler { return s.Middleware.Handler(s) }, 2},
+		"in it":             {func(s *site) http.Handler { s.Use(ginstate.Middleware(s.Middleware)); return s }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
@@ -443,7 +357,7 @@ func TestHandleContext(t *testing.T) {
 				c.String(http.StatusOK, "body")
 				return nil
 			}))
-			want(t, "sealed", s.call(h, Tally{Count: 1}).count, c.sealed)
+			want(t, "sealed", s.Call(h, Tally{Count: 1}).Count, c.sealed)
 		})
 	}
 }
