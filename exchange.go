@@ -21,9 +21,12 @@ import (
 // exchange is one request and its response. Handler and middleware may use it
 // in different goroutines, as under http.TimeoutHandler.
 type exchange struct {
+	// r is the request that the handler gets. Here it is only read. It is the first
+	// field because what a handler may do with a pointer includes runtime.SetFinalizer.
+	r http.Request
+
 	m       *Middleware
-	outer   *exchange    // of another middleware around this one
-	r       http.Request // the one the handler gets; only read
+	outer   *exchange // of another middleware around this one
 	w       writer
 	ctx     requestContext
 	encoded bool // whether there was a Content-Encoding from outside the middleware

@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
 )
 
@@ -740,6 +742,49 @@ func TestErrorHandler(t *testing.T) {
 	want(t, "status", res.StatusCode, 400)
 	want(t, "body", res.Body, "own page for InvalidState")
 	want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
+}
+
+// An ErrorHandler may begin anew: it gets the request that the handler would have.
+func TestErrorHandlerAttaches(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {
+		c := &counter{Count: 7}
+		if err := pagestate.Attach(r.Context(), c); err != nil {
+			t.Error(err)
+			return
+		}
+		field, err := c.StateField()
+		if err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, string(field))
+	}})
+	b := a.browser()
+	page := b.call("POST", "/increment", "garbage")
+	want(t, "from the fresh one", strings.HasPrefix(b.post("/increment", page.field()).Body, "count=8 "), true)
+}
+
+// The request outside keeps its context, and the one inside can have a finalizer,
+// as any that a server makes.
+func TestRequestsOutsideAndInside(t *testing.T) {
+	for name, session := range map[string]pagestate.Binding{
+		"Cookie":  pagestate.Cookie(http.Cookie{Name: "page"}),
+		"Session": pagestate.Session(sessions.NewCookieStore(newSecret()), "page"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mw, err := pagestate.New(pagestate.NewRegistry(), pagestate.Options{Secrets: [][]byte{newSecret()}, Session: session})
+			if err != nil {
+				t.Fatal(err)
+			}
+			outside := httptest.NewRequest("GET", "/", nil)
+			ctx := outside.Context()
+			h := mw.Handler(http.HandlerFunc(func(_ http.ResponseWriter, inside *http.Request) {
+				want(t, "the same request", inside == outside, false)
+				runtime.SetFinalizer(inside, func(*http.Request) {}) // which would end the program
+			}))
+			h.ServeHTTP(httptest.NewRecorder(), outside)
+			want(t, "the same context", outside.Context() == ctx, true)
+		})
+	}
 }
 
 func TestLogNeverHoldsSecrets(t *testing.T) {

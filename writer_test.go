@@ -799,6 +799,8 @@ func TestWriterSealFailsToErrorHandler(t *testing.T) {
 		want(t, "length", w.Header().Get("Content-Length"), "")
 		want(t, "location", w.Header().Get("Location"), "")
 		want(t, "cause", strings.Contains(err.Error(), "sealing state"), true)
+		_, missing := pagestate.From[writerState](r.Context())
+		want(t, "the state is in the context", missing, nil)
 		w.WriteHeader(status)
 		fmt.Fprint(w, code)
 	}})
