@@ -21,8 +21,8 @@ import (
 // exchange is one request and its response. Handler and middleware may use it
 // in different goroutines, as under http.TimeoutHandler.
 type exchange struct {
-	// r is the request that the handler gets. Here it is only read. It is the first
-	// field because what a handler may do with a pointer includes runtime.SetFinalizer.
+	// r is the request that the handler gets. Here it is only read. It comes first
+	// because a handler may set a finalizer on it, which no later field can have.
 	r http.Request
 
 	m       *Middleware
