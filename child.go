@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // An AttachOption is given to [Attach].
@@ -32,12 +34,12 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
 	case parent == nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
-	case in.key != "":
+	case in.Key != "":
 		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
 	case x.child(in.component, parent, o.key) != nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
 	}
-	in.parent, in.key = parent.instance, o.key
+	in.Parent, in.Key = parent.Instance, o.key
 	return nil
 }
 
@@ -50,7 +52,7 @@ func (x *exchange) child(c *component, parent *instance, key string) *instance {
 
 func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
 	for in := range x.all {
-		if in.keys == x.keys && in.component == c && in.isChild(parent, key) {
+		if in.keys == x.keys && in.component == c && in.IsChild(parent.Instance, key) {
 			return in
 		}
 	}
@@ -62,10 +64,6 @@ func (x *exchange) drop(in *instance) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.instances, in.state)
-}
-
-func (e *envelope) isChild(parent *instance, key string) bool {
-	return e.key == key && e.parent == parent.instance
 }
 
 // Child returns the child of parent that was attached with [Under] and that
@@ -147,7 +145,7 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (authe
 	var found *authentic
 	for i := range x.others {
 		a := &x.others[i]
-		if a.component != c || !a.isChild(parent, key) {
+		if a.component != c || !a.IsChild(parent.Instance, key) {
 			continue
 		}
 		if found != nil {
@@ -163,7 +161,7 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (authe
 
 // authenticated returns those of the tokens that are the owner's, but for the
 // first, which is the acting component's.
-func (m *Middleware) authenticated(keys *keyring, tokens []string) []authentic {
+func (m *Middleware) authenticated(keys *token.Keyring, tokens []string) []authentic {
 	others := []authentic{} // not nil: they have been looked at
 	for _, token := range tokens[min(1, len(tokens)):] {
 		if m.checkToken(token) != nil {

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // exchange is one request and its response. Handler and middleware may use it
@@ -36,7 +38,7 @@ type exchange struct {
 	// mu guards what follows. While it is held, no code of the application runs
 	// but Clock, Observer, codecs and Model.Key, which have no context.
 	mu        sync.Mutex
-	keys      *keyring          // of the owner, nil until it was read
+	keys      *token.Keyring    // of the owner, nil until it was read
 	acting    *instance         // first, or nil if there was no token
 	first     instance          // of the first token
 	arrived   string            // that token
@@ -95,13 +97,13 @@ func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchan
 }
 
 // ownKeys returns the keys of the owner as the request names it.
-func (x *exchange) ownKeys() (*keyring, error) {
+func (x *exchange) ownKeys() (*token.Keyring, error) {
 	x.owning.Lock()
 	defer x.owning.Unlock()
 	return x.readOwner()
 }
 
-func (x *exchange) readOwner() (*keyring, error) {
+func (x *exchange) readOwner() (*token.Keyring, error) {
 	x.mu.Lock()
 	keys := x.keys
 	x.mu.Unlock()
@@ -115,7 +117,7 @@ func (x *exchange) readOwner() (*keyring, error) {
 	return x.setOwner(o), nil
 }
 
-func (x *exchange) setOwner(o Owner) *keyring {
+func (x *exchange) setOwner(o Owner) *token.Keyring {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.keys = x.m.newKeyring(o)
@@ -123,11 +125,11 @@ func (x *exchange) setOwner(o Owner) *keyring {
 }
 
 // ensureKeys makes a session if there is none.
-func (x *exchange) ensureKeys() (*keyring, error) {
+func (x *exchange) ensureKeys() (*token.Keyring, error) {
 	x.owning.Lock()
 	defer x.owning.Unlock()
 	keys, err := x.readOwner()
-	if err != nil || keys.owner.Session != "" || x.m.unbound {
+	if err != nil || keys.Owner().Session != "" || x.m.unbound {
 		return keys, err
 	}
 	if x.isCommitted() {
@@ -142,7 +144,7 @@ func (x *exchange) ensureKeys() (*keyring, error) {
 		return nil, errNoID
 	}
 	x.setCookies(w.header)
-	return x.setOwner(Owner{Session: session, User: keys.owner.User}), nil
+	return x.setOwner(Owner{Session: session, User: keys.Owner().User}), nil
 }
 
 var errNoID = errors.New("pagestate: the binding gave no id for a session it was to make")
@@ -190,7 +192,7 @@ func (x *exchange) ownerToRenew() (Owner, error) {
 	keys := x.keys
 	x.mu.Unlock()
 	if keys != nil {
-		return keys.owner, nil
+		return ownerOf(keys), nil
 	}
 	return x.m.ownerToRenew(&x.r)
 }
@@ -234,7 +236,7 @@ func (x *exchange) act(in instance, tokens []string) {
 	defer x.mu.Unlock()
 	x.tokens = tokens
 	x.first, x.acting = in, &x.first
-	x.arrived, x.was = in.token, in.data
+	x.arrived, x.was = in.token, in.Data
 	x.claimed = x.m.opt.Guard != nil
 	x.connect(x.acting)
 }
@@ -331,12 +333,12 @@ func (x *exchange) instance(state any) *instance {
 var errNoSession = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
 
 // existingKeys reads the owner, once per request. It never creates a session.
-func (x *exchange) existingKeys() (*keyring, error) {
+func (x *exchange) existingKeys() (*token.Keyring, error) {
 	keys, err := x.ownKeys()
 	if err != nil {
 		return nil, err
 	}
-	if keys.owner.Session == "" && !x.m.unbound {
+	if keys.Owner().Session == "" && !x.m.unbound {
 		return nil, errNoSession
 	}
 	return keys, nil
@@ -396,7 +398,7 @@ func (x *exchange) seal(status int) (token string, err error) {
 	}
 	older := in.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	changed := !bytes.Equal(in.data, x.was) // and not only sealed again in time or for the guard
+	changed := !bytes.Equal(in.Data, x.was) // and not only sealed again in time or for the guard
 	if older || changed || x.claimed {
 		x.warnOfHeader(in, status, changed, older, fits)
 	}
@@ -429,7 +431,7 @@ func (x *exchange) asItCame() (string, error) {
 	if !x.claimed {
 		return x.arrived, nil
 	}
-	if x.renewed == "" && x.acting.token != x.arrived && bytes.Equal(x.acting.data, x.was) {
+	if x.renewed == "" && x.acting.token != x.arrived && bytes.Equal(x.acting.Data, x.was) {
 		x.renewed = x.acting.token // which a page may hold by now
 	}
 	if x.renewed == "" {

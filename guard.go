@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate/internal/lookonly"
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // A Guard remembers which revision of each instance was used last, so that no
@@ -56,8 +57,8 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 	// Any other token of that instance and revision, or an older one, was sealed
 	// before now, or by a server whose clock is ahead, and ages are whole seconds:
 	// it opens until it is one second older than MaxAge.
-	keep := m.opt.MaxAge + min(maxSkew+time.Second, math.MaxInt64-m.opt.MaxAge)
-	err := m.opt.Guard.Claim(ctx, string(in.instance[:]), in.revision, keep)
+	keep := m.opt.MaxAge + min(token.MaxSkew+time.Second, math.MaxInt64-m.opt.MaxAge)
+	err := m.opt.Guard.Claim(ctx, string(in.Instance[:]), in.Revision, keep)
 	switch {
 	case err == nil:
 		in.refresh = true

@@ -13,19 +13,21 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate/internal/codec"
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // instance is safe for use by one goroutine at a time.
 type instance struct {
-	envelope // of token; its identity stays, its revision grows
+	token.Envelope // of token; its identity stays, its revision grows
 
-	state   any           // *T
-	value   reflect.Value // the T it points to
-	keys    *keyring
-	token   string // the one last opened or sealed, "" before the first
-	leftOut leftOut
-	sealed  bool // whether it was sealed here, and not only opened
-	given   bool // whether its token was put into the page
+	component *component
+	state     any           // *T
+	value     reflect.Value // the T it points to
+	keys      *token.Keyring
+	token     string // the one last opened or sealed, "" before the first
+	leftOut   leftOut
+	sealed    bool // whether it was sealed here, and not only opened
+	given     bool // whether its token was put into the page
 
 	// refresh says that the token is sealed again even if nothing changed: it has
 	// little of its idle life left, or a guard has seen it.
@@ -36,7 +38,7 @@ type instance struct {
 func (in *instance) field(i int) reflect.Value { return in.component.plan.FieldValue(in.value, i) }
 
 // newInstance starts an instance of state, which is a *T.
-func (m *Middleware) newInstance(keys *keyring, state any) (instance, error) {
+func (m *Middleware) newInstance(keys *token.Keyring, state any) (instance, error) {
 	c, err := m.registry.component(reflect.TypeOf(state))
 	if err != nil {
 		return instance{}, err
@@ -46,62 +48,64 @@ func (m *Middleware) newInstance(keys *keyring, state any) (instance, error) {
 		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
 	}
 	return instance{
-		envelope: envelope{component: c, version: uint64(c.version), instance: newInstanceID()},
-		state:    state,
-		value:    v.Elem(),
-		keys:     keys,
+		Envelope:  token.Envelope{Version: uint64(c.version), Instance: token.NewInstanceID()},
+		component: c,
+		state:     state,
+		value:     v.Elem(),
+		keys:      keys,
 	}, nil
 }
 
 // checkToken refuses what cannot be a token, before anything is decoded.
-func (m *Middleware) checkToken(token string) error {
-	if len(token) > m.opt.MaxTokenBytes {
-		return fmt.Errorf("%w: a token of %d bytes, the most is %d", ErrTooLarge, len(token), m.opt.MaxTokenBytes)
+func (m *Middleware) checkToken(text string) error {
+	if len(text) > m.opt.MaxTokenBytes {
+		return fmt.Errorf("%w: a token of %d bytes, the most is %d", ErrTooLarge, len(text), m.opt.MaxTokenBytes)
 	}
-	return checkForm(token)
+	return token.CheckForm(text)
 }
 
 // authentic is a token that was sealed for the owner, opened as far as its
 // envelope.
 type authentic struct {
-	envelope
-	token string
-	took  time.Duration // to open so far
+	token.Envelope
+	component *component // nil if it is not registered here
+	token     string
+	took      time.Duration // to open so far
 }
 
 // authenticate opens the envelope of a token that checkToken let through. It
 // runs no code of the application.
-func (m *Middleware) authenticate(keys *keyring, token string) (authentic, error) {
+func (m *Middleware) authenticate(keys *token.Keyring, text string) (authentic, error) {
 	start := m.startTimer()
-	plain, err := keys.decrypt(token)
+	plain, err := keys.Open(text)
 	if err != nil {
 		return authentic{}, err
 	}
-	e, err := m.parseEnvelope(token, plain)
+	e, name, err := token.ParseEnvelope(text, plain)
 	if err != nil {
 		return authentic{}, err
 	}
-	return authentic{e, token, m.since(start)}, nil
+	return authentic{e, m.registry.named(name), text, m.since(start)}, nil
 }
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
-func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (instance, error) {
+func (m *Middleware) resume(ctx context.Context, keys *token.Keyring, a authentic, f *fetched, prepare func(state any)) (instance, error) {
 	start := m.startTimer()
 	now := m.now()
-	e := &a.envelope
-	if err := m.checkAge(e, now); err != nil {
+	e := &a.Envelope
+	if err := m.ages().Check(e, now); err != nil {
 		return instance{}, err
 	}
-	if err := checkComponent(e); err != nil {
+	c := a.component
+	if err := checkComponent(c, e.Version); err != nil {
 		return instance{}, err
 	}
-	data, err := m.decompressData(e.data)
+	data, err := m.decompressData(e.Data)
 	if err != nil {
 		return instance{}, err
 	}
-	e.data = data
-	c := e.component
+	e.Data = data
 	state := reflect.New(c.typ)
 	refs, err := c.plan.Decode(data, state.Elem())
 	if err != nil {
@@ -111,12 +115,13 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		return instance{}, err
 	}
 	in := instance{
-		envelope: *e,
-		state:    state.Interface(),
-		value:    state.Elem(),
-		keys:     keys,
-		token:    a.token,
-		refresh:  now.Sub(e.lastSealed) > m.opt.MaxAge/2,
+		Envelope:  *e,
+		component: c,
+		state:     state.Interface(),
+		value:     state.Elem(),
+		keys:      keys,
+		token:     a.token,
+		refresh:   now.Sub(e.LastSealed) > m.opt.MaxAge/2,
 	}
 	prepare(in.state)
 	if err := m.load(ctx, &in); err != nil {
@@ -129,13 +134,14 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 // asSaved is the prepare of a state that is resumed with what was saved.
 func asSaved(any) {}
 
-func checkComponent(e *envelope) error {
-	c := e.component
+// checkComponent gets the component that a token holds, nil if it is not
+// registered, and its schema version there.
+func checkComponent(c *component, version uint64) error {
 	if c == nil {
 		return fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
 	}
-	if uint64(c.version) != e.version {
-		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, e.version, c.version)
+	if uint64(c.version) != version {
+		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, version, c.version)
 	}
 	return nil
 }
@@ -154,16 +160,15 @@ func decodeError(err error) error {
 // encode returns what seal would encrypt now, uncompressed, and how much of it is
 // the head.
 func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
-	next := in.envelope
-	next.revision++
+	next := in.Envelope
+	next.Revision++
 	room := in.component.plan.Room()
 	if in.token != "" {
-		room = len(in.data) + len(in.data)/16 + 32 // most states stay about as large
+		room = len(in.Data) + len(in.Data)/16 + 32 // most states stay about as large
 	}
-	plain = next.appendHead(make([]byte, 0, next.headRoom()+room))
+	plain = next.Head(in.component.name, room)
 	head = len(plain)
-	// Three bytes of what is encrypted are four of the token.
-	limit := max(0, m.opt.MaxTokenBytes/4*3-fernetOverhead-fernetBlock-head)
+	limit := max(0, token.Capacity(m.opt.MaxTokenBytes)-head)
 	plain, err = in.component.plan.Encode(plain, in.value, in.leftOut.fields, limit)
 	if err != nil {
 		if errors.Is(err, codec.ErrSize) {
@@ -175,7 +180,7 @@ func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
 }
 
 // changed tells whether the state is another than that in the token.
-func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.data) }
+func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.Data) }
 
 // differs tells whether the state is another than that in data.
 func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
@@ -190,8 +195,8 @@ func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
 // if it is still good, and otherwise one of the next revision.
 func (m *Middleware) seal(in *instance) (string, error) {
 	start := m.startTimer()
-	if in.firstSealed.IsZero() {
-		in.firstSealed = m.now()
+	if in.FirstSealed.IsZero() {
+		in.FirstSealed = m.now()
 	}
 	if in.sealed { // most likely there is nothing new
 		if changed, err := m.changed(in); err == nil && !changed {
@@ -202,7 +207,7 @@ func (m *Middleware) seal(in *instance) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.data) {
+	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.Data) {
 		return in.token, nil
 	}
 	return m.encrypt(in, plain, head, start)
@@ -212,9 +217,9 @@ func (m *Middleware) seal(in *instance) (string, error) {
 // one held, and not the state as it is now.
 func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
 	start := m.startTimer()
-	next := in.envelope
-	next.revision++
-	plain := next.appendHead(make([]byte, 0, next.headRoom()+len(data)))
+	next := in.Envelope
+	next.Revision++
+	plain := next.Head(in.component.name, len(data))
 	return m.encrypt(in, append(plain, data...), len(plain), start)
 }
 
@@ -222,79 +227,27 @@ func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
 // began at start.
 func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Time) (string, error) {
 	now := m.now()
-	if now.Before(in.firstSealed) {
-		now = in.firstSealed // by another server, whose clock is ahead
+	if now.Before(in.FirstSealed) {
+		now = in.FirstSealed // by another server, whose clock is ahead
 	}
-	if size := tokenSize(len(plain)); size > m.opt.MaxTokenBytes {
+	if size := token.Size(len(plain)); size > m.opt.MaxTokenBytes {
 		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
 	}
 	sealed := plain
 	if in.component.compressed {
 		sealed = compressData(plain, head)
 	}
-	token, err := in.keys.encrypt(sealed, now)
+	text, err := in.keys.Seal(sealed, now)
 	if err != nil {
 		return "", err
 	}
-	in.token = token
+	in.token = text
 	in.refresh, in.sealed = false, true
-	in.revision++
-	in.lastSealed = now
-	in.data = plain[head:]
+	in.Revision++
+	in.LastSealed = now
+	in.Data = plain[head:]
 	m.opt.Observer.Sealed(in.component.name, m.since(start))
-	return token, nil
-}
-
-// Seal starts an instance of state, a *T or T of a registered component, and
-// returns its first token for the owner. It never loads, so it saves every
-// field as it is.
-//
-// It is the way without a request: for WebSockets, server-sent events, jobs and
-// tests. An empty Owner.Session is an error, but for [Unbound], which ignores
-// it. Safe for concurrent use with different states.
-func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
-	if o.Session == "" && !m.unbound {
-		return "", errors.New("pagestate: Seal needs the owner's session; see Middleware.Owner")
-	}
-	if state == nil {
-		return "", errors.New("pagestate: Seal needs a state, and not nil")
-	}
-	in, err := m.newInstance(m.newKeyring(o), pointerTo(state))
-	if err != nil {
-		return "", err
-	}
-	return m.seal(&in)
-}
-
-// pointerTo returns state if it is a pointer, and otherwise a pointer to a
-// copy.
-func pointerTo(state any) any {
-	v := reflect.ValueOf(state)
-	if !v.IsValid() || v.Kind() == reflect.Pointer {
-		return state
-	}
-	p := reflect.New(v.Type())
-	p.Elem().Set(v)
-	return p.Interface()
-}
-
-// Open returns the state in a token of the owner, as a *T of the component it
-// holds, loaded. ctx is what Load gets.
-//
-// Its errors are those of a request: [ErrInvalid], also for an empty token or
-// an empty Owner.Session (but for [Unbound]), [ErrTooLarge], [ErrExpired],
-// [ErrOutdated], a *[StaleError], or what Load returned. With an Options.Guard it
-// uses the token up, as a request does, and a second Open of it is an
-// [ErrConflict]: continue with what Reseal returns. Safe for concurrent use.
-func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any, err error) {
-	in, err := m.openFor(ctx, o, token)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.claim(ctx, &in); err != nil {
-		return nil, err
-	}
-	return in.state, nil
+	return text, nil
 }
 
 // startTimer and since measure for the observer: a clock is not read for nobody.
@@ -310,49 +263,4 @@ func (m *Middleware) since(start time.Time) time.Duration {
 		return 0
 	}
 	return time.Since(start)
-}
-
-func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
-	if err := m.checkToken(token); err != nil {
-		return instance{}, err
-	}
-	if o.Session == "" && !m.unbound {
-		return instance{}, errNoSession
-	}
-	keys := m.newKeyring(o)
-	a, err := m.authenticate(keys, token)
-	if err != nil {
-		return instance{}, err
-	}
-	return m.resume(ctx, keys, a, new(fetched), asSaved)
-}
-
-// Reseal returns a token that continues the instance in token with another
-// state of the same component. The instance, its key and the time it was first
-// sealed stay, and so its absolute age.
-//
-// It opens token again, with the errors of [Middleware.Open], to learn what
-// Load sets, and leaves those fields out. It does not ask Options.Guard. Safe for
-// concurrent use with different states.
-func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state any) (string, error) {
-	in, err := m.openFor(ctx, o, token)
-	if err != nil {
-		return "", err
-	}
-	c, err := m.registry.component(reflect.TypeOf(state))
-	if err != nil {
-		return "", err
-	}
-	if c != in.component {
-		return "", fmt.Errorf("%w: it holds %q and not %q", ErrInvalid, in.component.name, c.name)
-	}
-	next, err := m.newInstance(in.keys, pointerTo(state))
-	if err != nil {
-		return "", err
-	}
-	in.state, in.value, in.refresh = next.state, next.value, true
-	if field := m.changedLeftOut(&in); field != "" {
-		m.warnLeftOut(ctx, &in, field)
-	}
-	return m.seal(&in)
 }

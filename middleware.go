@@ -2,7 +2,7 @@ package pagestate
 
 // This file holds the options, the start-up check, and the path of one request
 // from its token to the first byte of its response. What the steps do is in
-// source.go, session.go, token.go, instance.go and load.go; what a handler
+// source.go, session.go, instance.go and load.go; what a handler
 // calls meanwhile is in context.go.
 
 import (
@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // Options configure a [Middleware]. A negative size or duration, but for
@@ -105,7 +107,7 @@ type Options struct {
 type Middleware struct {
 	registry  *Registry
 	opt       Options
-	secrets   *secrets
+	secrets   *token.Secrets
 	unbound   bool
 	observed  bool   // whether there is an Options.Observer
 	formField string // of the first FormSource, "" if there is none
@@ -130,7 +132,7 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	m := &Middleware{
 		registry: r,
 		opt:      o,
-		secrets:  newSecrets(o.Secrets),
+		secrets:  token.NewSecrets(o.Secrets),
 		unbound:  unbound,
 		observed: observed,
 		seed:     maphash.MakeSeed(),
@@ -190,11 +192,11 @@ func (o *Options) check() error {
 	fault := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("pagestate: Options."+format, args...))
 	}
-	if n := len(o.Secrets); n < 1 || n > maxSecrets {
-		fault("Secrets: there are %d; give 1 to %d", n, maxSecrets)
+	if n := len(o.Secrets); n < 1 || n > token.MaxSecrets {
+		fault("Secrets: there are %d; give 1 to %d", n, token.MaxSecrets)
 	}
 	for i, secret := range o.Secrets {
-		if err := checkSecret(secret); err != nil {
+		if err := token.CheckSecret(secret); err != nil {
 			fault("Secrets[%d] %w", i, err)
 		}
 	}

@@ -1,10 +1,9 @@
 package pagestate
 
-// This file holds whose token it is: the Owner, and the bindings that supply
-// the session part of it, on gorilla/sessions, on a cookie of their own, or on
-// anything else. It does not hold what an owner does to a key (token.go), when
-// a request asks its binding (exchange.go), or the user part, which is
-// Options.User.
+// This file holds the bindings, which supply the session part of an Owner: on
+// gorilla/sessions, on a cookie of their own, or on anything else. It does not
+// hold the Owner (token.go), when a request asks its binding (exchange.go), or
+// the user part, which is Options.User.
 
 import (
 	"crypto/rand"
@@ -17,37 +16,8 @@ import (
 	"strings"
 
 	"github.com/gorilla/sessions"
+	"github.com/pagestate/pagestate/internal/token"
 )
-
-// Owner is whose token it is: a browser session, and who is logged in there. A
-// token opens for the owner it was sealed for and for no other.
-//
-// Handlers seldom need it: the middleware works it out from the request. It is
-// for what seals and opens without one, such as a WebSocket: get it with
-// [Middleware.Owner] while there is a request, and keep it.
-//
-// Session is what the [Binding] gave, and is empty if there is no session yet.
-// User is what Options.User gave, and is empty for an anonymous visitor and
-// where that function is not set. Treat Session as a credential: do not log it.
-type Owner struct{ Session, User string }
-
-// Owner returns the owner of the request. It creates nothing: a visitor without
-// a session has an empty Owner.Session, until a state is attached. Within
-// [Middleware.Handler] the owner is read once per request, and changes with
-// Attach and Renew.
-//
-// Its error is that of the session's store.
-func (m *Middleware) Owner(r *http.Request) (Owner, error) {
-	x := m.exchangeOf(r)
-	if x == nil {
-		return m.readOwner(r)
-	}
-	keys, err := x.ownKeys()
-	if err != nil {
-		return Owner{}, err
-	}
-	return keys.owner, nil
-}
 
 func (m *Middleware) readOwner(r *http.Request) (Owner, error) {
 	session, err := m.opt.Session.Existing(r)
@@ -256,16 +226,16 @@ func SessionFunc(id func(*http.Request) string) Binding {
 // nothing.
 func Unbound() Binding { return unboundBinding{} }
 
-// bindingKind is part of the key (docs/token.md), so that an id that an
-// application chooses never stands for one that this package made.
-func bindingKind(b Binding) byte {
+// bindingKind is part of the key, so that an id that an application chooses
+// never stands for one that this package made.
+func bindingKind(b Binding) token.BindingKind {
 	switch b.(type) {
 	case unboundBinding:
-		return 0
+		return token.Unbound
 	case funcBinding:
-		return 2
+		return token.BoundByFunc
 	default:
-		return 1
+		return token.Bound
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gorilla/sessions"
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 type sessionCustomBinding struct{ Binding }
@@ -14,7 +15,7 @@ type sessionCustomBinding struct{ Binding }
 func TestSessionBindingKind(t *testing.T) {
 	for name, c := range map[string]struct {
 		binding Binding
-		want    byte
+		want    token.BindingKind
 	}{
 		"Unbound":     {Unbound(), 0},
 		"Session":     {Session(sessions.NewCookieStore(), "page"), 1},

@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // ErrNoMiddleware is returned by the functions that take a context if the
@@ -41,7 +43,7 @@ var ErrMissing = errors.New("pagestate: the request carries no such state")
 // InvalidState, which looks the same for all of these: what told them apart
 // would help whoever is forging. It may report the error; the same token will
 // never become valid.
-var ErrInvalid = errors.New("pagestate: the state is not valid here")
+var ErrInvalid = token.ErrInvalid
 
 // ErrCrossOrigin is returned for a request with an unsafe method that carries a
 // token and comes from another site. The client gets 403 CrossOriginState.
@@ -51,13 +53,13 @@ var ErrCrossOrigin = errors.New("pagestate: the request comes from another site"
 // ErrExpired is returned for a token older than Options.MaxAge or MaxLifetime
 // allow, or first sealed before Options.NotBefore. The client gets 409
 // ExpiredState and should offer a reload of the page.
-var ErrExpired = errors.New("pagestate: the state has expired")
+var ErrExpired = token.ErrExpired
 
 // ErrOutdated is returned for a token sealed by a version of the component that
 // this one can't read: its [Schema] differs, or one of its fields has changed
 // its kind. The client gets 409 OutdatedState and should offer a reload of the
 // page.
-var ErrOutdated = errors.New("pagestate: the state was sealed by another version of the component")
+var ErrOutdated = token.ErrOutdated
 
 // ErrStale says that what a state refers to is gone. An application returns it,
 // alone or wrapped, from Load, from a model's Fetch or from a handler; the

@@ -1,3 +1,5 @@
+//go:build ignore
+
 package pagestate
 
 // This file holds the tests of docs/token.md: the known answers in testdata,

@@ -9,5 +9,5 @@ func WriterRevision(m *Middleware, token string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return in.envelope.revision, nil
+	return in.Revision, nil
 }
