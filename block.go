@@ -41,7 +41,7 @@ func RegisterBlocks(r *Registry, name string, t *template.Template) func(block s
 	set := &blockSet{name, t}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.claimName(reflect.TypeFor[Block](), name) {
+	if r.reserveName(reflect.TypeFor[Block](), name) {
 		if t == nil {
 			r.fault("blocks %q: the template is nil", name)
 		}

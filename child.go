@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-
-	"github.com/pagestate/pagestate/internal/token"
 )
 
 // An AttachOption is given to [Attach].
@@ -28,7 +26,9 @@ func Under(parent any, key string) AttachOption { return AttachOption{parent, ke
 
 // place puts a new instance where the option says.
 func (x *exchange) place(in *instance, o AttachOption) error {
-	parent := x.instance(o.parent)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	parent := x.find(o.parent)
 	switch {
 	case o.key == "":
 		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
@@ -36,27 +36,28 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
 	case in.Key != "":
 		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
-	case x.child(in.component, parent, o.key) != nil:
+	case x.findChild(in.component, parent, o.key) != nil:
 		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
 	}
 	in.Parent, in.Key = parent.Instance, o.key
 	return nil
 }
 
-// child returns the child of that name that was attached or opened already.
-func (x *exchange) child(c *component, parent *instance, key string) *instance {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.childLocked(c, parent, key)
-}
-
-func (x *exchange) childLocked(c *component, parent *instance, key string) *instance {
+// findChild returns the child that was attached or opened already, or nil. It is
+// called with mu held, as lookUpChild is not.
+func (x *exchange) findChild(c *component, parent *instance, key string) *instance {
 	for in := range x.all {
-		if in.keys == x.keys && in.component == c && in.IsChild(parent.Instance, key) {
+		if in.component == c && in.IsChild(parent.Instance, key) {
 			return in
 		}
 	}
 	return nil
+}
+
+func (x *exchange) lookUpChild(c *component, parent *instance, key string) *instance {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.findChild(c, parent, key)
 }
 
 // drop forgets an instance: its state has no token any more.
@@ -91,56 +92,70 @@ func Child[T any](ctx context.Context, parent any, key string, update func(*T)) 
 	if err != nil {
 		return nil, err
 	}
-	above := x.instance(parent)
-	if above == nil {
-		return nil, fmt.Errorf("pagestate: opening a child %s: its parent, a %T, is neither attached nor opened", c.name, parent)
-	}
-	prepare := func(any) {}
+	prepare := asSaved
 	if update != nil {
 		prepare = func(state any) { update(state.(*T)) }
 	}
-	in, opened := x.child(c, above, key), false
-	if in == nil {
-		if in, opened, err = x.openChild(ctx, c, above, key, prepare); err != nil {
-			return nil, err
-		}
-	}
-	if update != nil && !opened {
-		if err := x.m.reload(ctx, in, prepare); err != nil {
-			x.drop(in)
-			return nil, err
-		}
+	in, err := x.child(ctx, c, parent, key, prepare, update != nil)
+	if err != nil {
+		return nil, err
 	}
 	return in.state.(*T), nil
 }
 
-// openChild opens the child from its token, unless another goroutine of the
-// handler is faster: then it returns what that one opened, and false.
-func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (in *instance, opened bool, err error) {
-	x.touch()
+// child returns the child from before or, else, from its token. updates says
+// that prepare gives it new arguments.
+func (x *exchange) child(ctx context.Context, c *component, parent any, key string, prepare func(any), updates bool) (*instance, error) {
+	above := x.lookUp(parent)
+	if above == nil {
+		return nil, fmt.Errorf("pagestate: opening a child %s: its parent, a %T, is neither attached nor opened", c.name, parent)
+	}
+	in := x.lookUpChild(c, above, key)
+	if in == nil {
+		opened, err := x.openChild(ctx, c, above, key, prepare)
+		if err != nil {
+			return nil, err
+		}
+		if in = x.holdChild(opened, above); in == opened {
+			return in, nil
+		}
+	}
+	if updates {
+		if err := in.reload(ctx, prepare); err != nil {
+			x.drop(in)
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (*instance, error) {
 	a, err := x.childToken(c, parent, key)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	child, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
-	if err != nil {
-		return nil, false, err
-	}
+	return x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+}
+
+// holdChild returns the child, or the same one that another goroutine of the
+// handler has opened meanwhile.
+func (x *exchange) holdChild(in, parent *instance) *instance {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if before := x.childLocked(c, parent, key); before != nil {
-		return before, false, nil
+	if before := x.findChild(in.component, parent, in.Key); before != nil {
+		return before
 	}
-	x.hold(&child)
-	return &child, true, nil
+	x.hold(in)
+	return in
 }
 
 // childToken finds the child among the request's further tokens.
 func (x *exchange) childToken(c *component, parent *instance, key string) (authentic, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.touched = true
 	if x.others == nil {
-		x.others = x.m.authenticated(parent.keys, x.tokens)
+		x.others = x.authenticateOthers(parent.keys)
 	}
 	var found *authentic
 	for i := range x.others {
@@ -159,15 +174,15 @@ func (x *exchange) childToken(c *component, parent *instance, key string) (authe
 	return *found, nil
 }
 
-// authenticated returns those of the tokens that are the owner's, but for the
-// first, which is the acting component's.
-func (m *Middleware) authenticated(keys *token.Keyring, tokens []string) []authentic {
+// authenticateOthers returns those of the request's tokens that are the owner's,
+// except the first, which is the acting component's.
+func (x *exchange) authenticateOthers(keys *keyring) []authentic {
 	others := []authentic{} // not nil: they have been looked at
-	for _, token := range tokens[min(1, len(tokens)):] {
-		if m.checkToken(token) != nil {
+	for _, token := range x.tokens[min(1, len(x.tokens)):] {
+		if x.m.checkToken(token) != nil {
 			continue
 		}
-		if a, err := m.authenticate(keys, token); err == nil {
+		if a, err := x.m.authenticate(keys, token); err == nil {
 			others = append(others, a)
 		}
 	}

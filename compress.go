@@ -26,8 +26,9 @@ import (
 // as a search word in a link, the token becomes shorter when the two are alike,
 // and the secret can be guessed letter by letter, as in the attacks called CRIME
 // and BREACH. A secret is also what other visitors must not know: a name, an
-// address. That lengths go in steps of 16 bytes makes it slower, and no more. Use
-// it for states without secrets, or that hold nothing of a stranger's choice.
+// address. Lengths grow in steps of 16 bytes, which makes the attack slower but
+// does not stop it. Use it for states without secrets, or that hold nothing of a
+// stranger's choice.
 //
 // It makes tokens smaller, and does not let states be larger: Options.MaxTokenBytes
 // limits what a state takes uncompressed too. Tokens open whether they are
@@ -70,15 +71,15 @@ func compressData(plain []byte, head int) []byte {
 	return data
 }
 
-// isCompressed tells the two forms of data apart: shapes begin with an array, and
-// compressed data is bytes.
+// isCompressed reports whether data is compressed: then it is bytes, where shapes
+// begin with an array.
 func isCompressed(data []byte) bool {
 	return len(data) > 0 && msgp.NextType(data) == msgp.BinType
 }
 
 // decompressData returns data as the codec made it. It takes about three times the
 // memory of the largest data that can be sealed, at most.
-func (m *Middleware) decompressData(data []byte) ([]byte, error) {
+func decompressData(data []byte, maxTokenBytes int) ([]byte, error) {
 	if !isCompressed(data) {
 		return data, nil
 	}
@@ -87,7 +88,7 @@ func (m *Middleware) decompressData(data []byte) ([]byte, error) {
 	if rest, err := r.Rest(); err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: its compressed data is malformed", ErrInvalid)
 	}
-	return decompress(compressed, m.opt.MaxTokenBytes/4*3)
+	return decompress(compressed, maxTokenBytes/4*3)
 }
 
 // decompress refuses more than limit bytes, and whatever follows their end.

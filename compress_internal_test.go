@@ -39,11 +39,12 @@ func TestCompressedData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := m.newInstance(m.newKeyring(Owner{}), &counter{Count: 7})
+	in, err := m.newInstance(&counter{Count: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.seal(&in); err != nil {
+	in.keys = m.newKeyring(Owner{})
+	if _, err := in.seal(); err != nil {
 		t.Fatal(err)
 	}
 	good := in.Data

@@ -19,29 +19,34 @@ import (
 // Its errors are [ErrNoMiddleware], [ErrMissing] if the request carries no
 // token, and [ErrInvalid] if it holds another component than T.
 //
-// The strings of a state are parts of one string that holds the whole of it:
-// strings.Clone what outlives the request. The state is for one goroutine at a
-// time.
+// All strings of a state share the memory of one large string. Use strings.Clone
+// for a string that you keep after the request, or it keeps them all. The state is
+// for one goroutine at a time.
 func From[T any](ctx context.Context) (*T, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.acting != nil { // and the exchange is touched
-		if state, ok := x.acting.state.(*T); ok {
+	acting := x.actingInstance()
+	if acting != nil {
+		if state, ok := acting.state.(*T); ok {
 			return state, nil
 		}
 	}
 	if _, err := x.m.registry.component(reflect.TypeFor[T]()); err != nil {
 		return nil, err
 	}
-	x.touched = true
-	if x.acting == nil {
+	x.touch()
+	if acting == nil {
 		return nil, ErrMissing
 	}
-	return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, x.acting.component.name, reflect.TypeFor[T]())
+	return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, acting.component.name, reflect.TypeFor[T]())
+}
+
+func (x *exchange) actingInstance() *instance {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.acting.instance
 }
 
 // Attach makes state a component of the page that the response shows: by
@@ -51,42 +56,51 @@ func From[T any](ctx context.Context) (*T, error) {
 //
 // It returns [ErrNoMiddleware], an error that names a type which is not
 // registered, what Load returned, or that of the session's store. A state that
-// is attached or was opened in this request cannot be attached again, but for
+// is attached or was opened in this request cannot be attached again, except
 // after a [Middleware.Renew].
 func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 	x, err := exchangeOf(ctx)
 	if err != nil {
 		return err
 	}
-	if state != nil && x.instance(state) != nil {
-		return fmt.Errorf("pagestate: this %T is attached or was opened already", *state)
-	}
-	if _, err := x.m.registry.component(reflect.TypeFor[T]()); err != nil {
-		return err
-	}
-	if x.tooLate() {
-		return errors.New("pagestate: the first byte has left without Cache-Control: no-store; attach before anything is written")
-	}
-	x.touch()
-	keys, err := x.ensureKeys()
+	return x.attach(ctx, state, opts)
+}
+
+func (x *exchange) attach(ctx context.Context, state any, opts []AttachOption) error {
+	in, err := x.m.newInstance(state)
 	if err != nil {
 		return err
 	}
-	in, err := x.m.newInstance(keys, state)
-	if err != nil {
+	if err := x.canAttach(in); err != nil {
+		return err
+	}
+	if in.keys, err = x.visitor.ensured(); err != nil {
 		return err
 	}
 	for _, o := range opts {
-		if err := x.place(&in, o); err != nil {
+		if err := x.place(in, o); err != nil {
 			return err
 		}
 	}
-	if err := x.m.load(ctx, &in); err != nil {
+	if err := in.load(ctx); err != nil {
 		return err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.hold(&in)
+	x.hold(in)
+	return nil
+}
+
+func (x *exchange) canAttach(in *instance) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.find(in.state) != nil {
+		return fmt.Errorf("pagestate: this %v is attached or was opened already", in.component.typ)
+	}
+	if x.sent == shared {
+		return errors.New("pagestate: the first byte has left without Cache-Control: no-store; attach before anything is written")
+	}
+	x.touched = true
 	return nil
 }
 
@@ -95,11 +109,13 @@ func Attach[T any](ctx context.Context, state *T, opts ...AttachOption) error {
 // component, or wherever its script finds it.
 //
 // It seals the state as it is now, so call it where the page is rendered, after
-// the last change. After the first byte of the response it still works; for the
-// component that acts, whose token has left in the header by then, as long as
-// it has not changed since. A state that is neither attached nor opened is an
-// error, as is one from before a [Middleware.Renew], and one that was opened and
-// changed before the handler failed.
+// the last change. It works after the first byte of the response too. But the
+// component that acts is sealed into the header when the first byte leaves: it is
+// an error if that one has changed since.
+//
+// It is also an error if the state is neither attached nor opened, if it is from
+// before a [Middleware.Renew], and if it was opened and changed before the handler
+// failed.
 func Token(ctx context.Context, state any) (string, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
@@ -109,37 +125,14 @@ func Token(ctx context.Context, state any) (string, error) {
 }
 
 func (x *exchange) token(state any) (string, error) {
-	x.touch()
-	in := x.instance(state)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.touched = true
+	in := x.find(state)
 	if in == nil {
 		return "", fmt.Errorf("pagestate: this %T has no token: attach it first, and again after Renew; a copy has none", state)
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.failed && in == x.acting {
-		return x.arrivedToken()
-	}
-	if x.failed && in.token != "" {
-		changed, err := x.m.changed(in)
-		if err != nil {
-			return "", err
-		}
-		if changed {
-			return "", changedBeforeError(in)
-		}
-	}
-	if x.committed && in == x.acting {
-		changed, err := x.m.changed(in)
-		if err != nil {
-			return "", err
-		}
-		if changed {
-			return "", fmt.Errorf("pagestate: %s changed after the first byte of the response: too late to seal it", in.component.name)
-		}
-		in.given = true
-		return in.token, nil
-	}
-	token, err := x.m.seal(in)
+	token, err := x.tokenOf(in)
 	if err != nil {
 		return "", err
 	}
@@ -147,22 +140,37 @@ func (x *exchange) token(state any) (string, error) {
 	return token, nil
 }
 
-// arrivedToken is the token of the component that acts after an error: what a
-// handler changed before it is not sealed.
-func (x *exchange) arrivedToken() (string, error) {
-	changed, err := x.m.differs(x.acting, x.was)
-	if err != nil {
-		return "", err
+// tokenOf seals in as it is now, unless that is too late: after an error no
+// change is sealed, and after the first byte none of the component that acts.
+func (x *exchange) tokenOf(in *instance) (string, error) {
+	acts := in == x.acting.instance
+	switch {
+	case x.verdict != sealChanges && acts:
+		if err := in.mustHold(x.acting.was, "before an error, and such changes are not sealed"); err != nil {
+			return "", err
+		}
+		return x.acting.asArrived()
+	case x.verdict != sealChanges && in.token != "":
+		if err := in.mustHold(in.Data, "before an error, and such changes are not sealed"); err != nil {
+			return "", err
+		}
+	case x.sent != notYet && acts:
+		if err := in.mustHold(in.Data, "after the first byte of the response: too late to seal it"); err != nil {
+			return "", err
+		}
+		return in.token, nil
 	}
-	if changed {
-		return "", changedBeforeError(x.acting)
-	}
-	x.acting.given = true
-	return x.asItCame()
+	return in.seal()
 }
 
-func changedBeforeError(in *instance) error {
-	return fmt.Errorf("pagestate: %s changed before an error, and such changes are not sealed", in.component.name)
+// mustHold returns an error unless the state is the one in data: it changed when
+// no change is sealed.
+func (in *instance) mustHold(data []byte, when string) error {
+	changed, err := in.differs(data)
+	if err == nil && changed {
+		err = fmt.Errorf("pagestate: %s changed %s", in.component.name, when)
+	}
+	return err
 }
 
 // Field returns the token of a state as a hidden form field, named after the
@@ -214,7 +222,7 @@ func Discard(ctx context.Context) {
 // attached or opened: in templates use pointers or slices of components, since
 // a map's values and a range variable's copies have no address.
 type Component struct {
-	self     *Component // tells a copy
+	self     *Component // shows a copy
 	exchange *exchange
 	state    any
 }

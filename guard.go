@@ -49,16 +49,17 @@ type Guard interface {
 	Claim(ctx context.Context, instance string, revision uint64, keep time.Duration) error
 }
 
-// claim has the guard, if there is one, record that the token of in is used.
-func (m *Middleware) claim(ctx context.Context, in *instance) error {
-	if m.opt.Guard == nil || lookonly.Is(ctx) {
+// claim asks the guard, if there is one, to record that the token of in is used.
+func (in *instance) claim(ctx context.Context) error {
+	opt := &in.m.opt
+	if opt.Guard == nil || lookonly.Is(ctx) {
 		return nil
 	}
 	// Any other token of that instance and revision, or an older one, was sealed
 	// before now, or by a server whose clock is ahead, and ages are whole seconds:
 	// it opens until it is one second older than MaxAge.
-	keep := m.opt.MaxAge + min(token.MaxSkew+time.Second, math.MaxInt64-m.opt.MaxAge)
-	err := m.opt.Guard.Claim(ctx, string(in.Instance[:]), in.Revision, keep)
+	keep := opt.MaxAge + min(token.MaxSkew+time.Second, math.MaxInt64-opt.MaxAge)
+	err := opt.Guard.Claim(ctx, string(in.Instance[:]), in.Revision, keep)
 	switch {
 	case err == nil:
 		in.refresh = true
@@ -70,12 +71,15 @@ func (m *Middleware) claim(ctx context.Context, in *instance) error {
 	}
 }
 
-// NewGuard returns a guard that keeps its records in this process, and so knows
-// nothing of what other servers have seen, and forgets all when it ends. It
-// remembers so many instances at most, of some 200 bytes each, and when there
-// are more it forgets the one that was claimed the longest time ago: then older
-// tokens of that one can be used again. Whoever opens so many pages can bring
-// that about, for a page of his own too. It panics if instances is less than 1.
+// NewGuard returns a guard that keeps its records in this process. It knows
+// nothing of what other servers have seen, and forgets everything when the process
+// ends.
+//
+// It remembers at most so many instances, of some 200 bytes each. To make room it
+// forgets the instance whose last claim is the oldest, and the used tokens of that
+// one can be used again. A visitor who opens that many pages can make it forget
+// any page, so choose a number that is out of reach. It panics if instances is
+// less than 1.
 func NewGuard(instances int) Guard {
 	if instances < 1 {
 		panic("pagestate: NewGuard: a guard needs room for 1 instance or more")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/pagestate/pagestate/internal/codec"
@@ -20,39 +21,68 @@ import (
 type instance struct {
 	token.Envelope // of token; its identity stays, its revision grows
 
+	m         *Middleware
 	component *component
 	state     any           // *T
 	value     reflect.Value // the T it points to
-	keys      *token.Keyring
+	keys      *keyring
 	token     string // the one last opened or sealed, "" before the first
 	leftOut   leftOut
 	sealed    bool // whether it was sealed here, and not only opened
 	given     bool // whether its token was put into the page
-
-	// refresh says that the token is sealed again even if nothing changed: it has
-	// little of its idle life left, or a guard has seen it.
-	refresh bool
+	refresh   bool // whether to seal it again even if nothing changed
 }
+
+// keyring is an owner with the keys of its tokens.
+type keyring struct {
+	owner Owner
+	*token.Keyring
+	ended atomic.Bool // by Renew, in the request that they were made for
+}
+
+func (m *Middleware) newKeyring(o Owner) *keyring {
+	if m.unbound {
+		o.Session = ""
+	}
+	kind := token.NoUserFunc
+	switch {
+	case o.User != "":
+		kind = token.Named
+	case m.opt.User != nil:
+		kind = token.Anonymous
+	}
+	return &keyring{owner: o, Keyring: m.secrets.Keyring(token.Owner{
+		Purpose:  m.opt.Purpose,
+		Binding:  bindingKind(m.opt.Session),
+		Session:  o.Session,
+		UserKind: kind,
+		User:     o.User,
+	})}
+}
+
+// orphaned reports whether Renew has ended the keys: nothing is sealed with them
+// any more.
+func (in *instance) orphaned() bool { return in.keys.ended.Load() }
 
 // field is a saved field by its place in the component's plan.
 func (in *instance) field(i int) reflect.Value { return in.component.plan.FieldValue(in.value, i) }
 
-// newInstance starts an instance of state, which is a *T.
-func (m *Middleware) newInstance(keys *token.Keyring, state any) (instance, error) {
+// newInstance starts an instance of state, which is a *T. Its keys are nil.
+func (m *Middleware) newInstance(state any) (*instance, error) {
 	c, err := m.registry.component(reflect.TypeOf(state))
 	if err != nil {
-		return instance{}, err
+		return nil, err
 	}
 	v := reflect.ValueOf(state)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
+		return nil, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
 	}
-	return instance{
+	return &instance{
 		Envelope:  token.Envelope{Version: uint64(c.version), Instance: token.NewInstanceID()},
+		m:         m,
 		component: c,
 		state:     state,
 		value:     v.Elem(),
-		keys:      keys,
 	}, nil
 }
 
@@ -75,7 +105,7 @@ type authentic struct {
 
 // authenticate opens the envelope of a token that checkToken let through. It
 // runs no code of the application.
-func (m *Middleware) authenticate(keys *token.Keyring, text string) (authentic, error) {
+func (m *Middleware) authenticate(keys *keyring, text string) (authentic, error) {
 	start := m.startTimer()
 	plain, err := keys.Open(text)
 	if err != nil {
@@ -90,42 +120,42 @@ func (m *Middleware) authenticate(keys *token.Keyring, text string) (authentic, 
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
-func (m *Middleware) resume(ctx context.Context, keys *token.Keyring, a authentic, f *fetched, prepare func(state any)) (instance, error) {
+func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (*instance, error) {
 	start := m.startTimer()
 	now := m.now()
-	e := &a.Envelope
-	if err := m.ages().Check(e, now); err != nil {
-		return instance{}, err
+	if err := m.ages().Check(&a.Envelope, now); err != nil {
+		return nil, err
 	}
-	c := a.component
-	if err := checkComponent(c, e.Version); err != nil {
-		return instance{}, err
+	if err := a.checkComponent(); err != nil {
+		return nil, err
 	}
-	data, err := m.decompressData(e.Data)
+	data, err := decompressData(a.Data, m.opt.MaxTokenBytes)
 	if err != nil {
-		return instance{}, err
+		return nil, err
 	}
-	e.Data = data
+	a.Data = data
+	c := a.component
 	state := reflect.New(c.typ)
 	refs, err := c.plan.Decode(data, state.Elem())
 	if err != nil {
-		return instance{}, decodeError(err)
+		return nil, decodeError(err)
 	}
 	if err := m.resolve(ctx, c, refs, f); err != nil {
-		return instance{}, err
+		return nil, err
 	}
-	in := instance{
-		Envelope:  *e,
+	in := &instance{
+		Envelope:  a.Envelope,
+		m:         m,
 		component: c,
 		state:     state.Interface(),
 		value:     state.Elem(),
 		keys:      keys,
 		token:     a.token,
-		refresh:   now.Sub(e.LastSealed) > m.opt.MaxAge/2,
+		refresh:   now.Sub(a.LastSealed) > m.opt.MaxAge/2, // before its idle life ends
 	}
 	prepare(in.state)
-	if err := m.load(ctx, &in); err != nil {
-		return instance{}, err
+	if err := in.load(ctx); err != nil {
+		return nil, err
 	}
 	m.opt.Observer.Opened(c.name, a.took+m.since(start))
 	return in, nil
@@ -134,14 +164,13 @@ func (m *Middleware) resume(ctx context.Context, keys *token.Keyring, a authenti
 // asSaved is the prepare of a state that is resumed with what was saved.
 func asSaved(any) {}
 
-// checkComponent gets the component that a token holds, nil if it is not
-// registered, and its schema version there.
-func checkComponent(c *component, version uint64) error {
+func (a *authentic) checkComponent() error {
+	c := a.component
 	if c == nil {
 		return fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
 	}
-	if uint64(c.version) != version {
-		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, version, c.version)
+	if uint64(c.version) != a.Version {
+		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, a.Version, c.version)
 	}
 	return nil
 }
@@ -157,81 +186,90 @@ func decodeError(err error) error {
 	}
 }
 
-// encode returns what seal would encrypt now, uncompressed, and how much of it is
-// the head.
-func (m *Middleware) encode(in *instance) (plain []byte, head int, err error) {
-	next := in.Envelope
-	next.Revision++
-	room := in.component.plan.Room()
-	if in.token != "" {
-		room = len(in.Data) + len(in.Data)/16 + 32 // most states stay about as large
-	}
-	plain = next.Head(in.component.name, room)
-	head = len(plain)
-	limit := max(0, token.Capacity(m.opt.MaxTokenBytes)-head)
-	plain, err = in.component.plan.Encode(plain, in.value, in.leftOut.fields, limit)
-	if err != nil {
-		if errors.Is(err, codec.ErrSize) {
-			return nil, 0, fmt.Errorf("pagestate: sealing %s: %w (MaxTokenBytes is %d)", in.component.name, err, m.opt.MaxTokenBytes)
-		}
-		return nil, 0, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
-	}
-	return plain, head, nil
-}
+// changed reports whether the state is another than that in the token.
+func (in *instance) changed() (bool, error) { return in.differs(in.Data) }
 
-// changed tells whether the state is another than that in the token.
-func (m *Middleware) changed(in *instance) (bool, error) { return m.differs(in, in.Data) }
-
-// differs tells whether the state is another than that in data.
-func (m *Middleware) differs(in *instance, data []byte) (bool, error) {
+// differs reports whether the state is another than that in data.
+func (in *instance) differs(data []byte) (bool, error) {
 	same, err := in.component.plan.Same(in.value, in.leftOut.fields, data)
 	if err != nil {
-		return false, fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
+		return false, in.sealingError(err)
 	}
 	return !same, nil
 }
 
+func (in *instance) sealingError(err error) error {
+	return fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
+}
+
 // seal returns a token of the state as it is now: the one last opened or sealed
 // if it is still good, and otherwise one of the next revision.
-func (m *Middleware) seal(in *instance) (string, error) {
-	start := m.startTimer()
+func (in *instance) seal() (string, error) {
+	start := in.m.startTimer()
 	if in.FirstSealed.IsZero() {
-		in.FirstSealed = m.now()
+		in.FirstSealed = in.m.now()
 	}
 	if in.sealed { // most likely there is nothing new
-		if changed, err := m.changed(in); err == nil && !changed {
+		if changed, err := in.changed(); err == nil && !changed {
 			return in.token, nil
 		}
 	}
-	plain, head, err := m.encode(in)
+	plain, head, err := in.encode()
 	if err != nil {
 		return "", err
 	}
 	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.Data) {
 		return in.token, nil
 	}
-	return m.encrypt(in, plain, head, start)
+	return in.encrypt(plain, head, start)
 }
 
-// sealAs returns a token of the next revision that holds data, which an earlier
+// sealData returns a token of the next revision that holds data, which an earlier
 // one held, and not the state as it is now.
-func (m *Middleware) sealAs(in *instance, data []byte) (string, error) {
-	start := m.startTimer()
+func (in *instance) sealData(data []byte) (string, error) {
+	start := in.m.startTimer()
+	head := in.nextHead(len(data))
+	return in.encrypt(append(head, data...), len(head), start)
+}
+
+// nextHead is what stands in front of the data in a token of the next revision,
+// with room for the data.
+func (in *instance) nextHead(room int) []byte {
 	next := in.Envelope
 	next.Revision++
-	plain := next.Head(in.component.name, len(data))
-	return m.encrypt(in, append(plain, data...), len(plain), start)
+	return next.Head(in.component.name, room)
+}
+
+// encode returns what seal would encrypt now, uncompressed, and how much of it is
+// the head.
+func (in *instance) encode() (plain []byte, head int, err error) {
+	plan := in.component.plan
+	room := plan.Room()
+	if in.token != "" {
+		room = len(in.Data) + len(in.Data)/16 + 32 // most states stay about as large
+	}
+	plain = in.nextHead(room)
+	head = len(plain)
+	limit := max(0, token.Capacity(in.m.opt.MaxTokenBytes)-head)
+	plain, err = plan.Encode(plain, in.value, in.leftOut.fields, limit)
+	if err != nil {
+		if errors.Is(err, codec.ErrSize) {
+			err = fmt.Errorf("%w (MaxTokenBytes is %d)", err, in.m.opt.MaxTokenBytes)
+		}
+		return nil, 0, in.sealingError(err)
+	}
+	return plain, head, nil
 }
 
 // encrypt makes plain, of which so much is the head, the token of in. Sealing
 // began at start.
-func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Time) (string, error) {
-	now := m.now()
+func (in *instance) encrypt(plain []byte, head int, start time.Time) (string, error) {
+	now := in.m.now()
 	if now.Before(in.FirstSealed) {
 		now = in.FirstSealed // by another server, whose clock is ahead
 	}
-	if size := token.Size(len(plain)); size > m.opt.MaxTokenBytes {
-		return "", fmt.Errorf("pagestate: sealing %s: a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", in.component.name, size, m.opt.MaxTokenBytes)
+	if size := token.Size(len(plain)); size > in.m.opt.MaxTokenBytes {
+		return "", in.sealingError(fmt.Errorf("a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", size, in.m.opt.MaxTokenBytes))
 	}
 	sealed := plain
 	if in.component.compressed {
@@ -241,12 +279,11 @@ func (m *Middleware) encrypt(in *instance, plain []byte, head int, start time.Ti
 	if err != nil {
 		return "", err
 	}
-	in.token = text
-	in.refresh, in.sealed = false, true
-	in.Revision++
+	in.token, in.Data = text, plain[head:]
 	in.LastSealed = now
-	in.Data = plain[head:]
-	m.opt.Observer.Sealed(in.component.name, m.since(start))
+	in.Revision++
+	in.refresh, in.sealed = false, true
+	in.m.opt.Observer.Sealed(in.component.name, in.m.since(start))
 	return text, nil
 }
 
@@ -264,3 +301,11 @@ func (m *Middleware) since(start time.Time) time.Duration {
 	}
 	return time.Since(start)
 }
+
+// ages are how old a token may be.
+func (m *Middleware) ages() token.Ages {
+	return token.Ages{MaxAge: m.opt.MaxAge, MaxLifetime: m.opt.MaxLifetime, NotBefore: m.opt.NotBefore}
+}
+
+// now is the time to the second.
+func (m *Middleware) now() time.Time { return time.Unix(m.opt.Clock().Unix(), 0) }

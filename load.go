@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"log/slog"
 	"reflect"
 )
 
@@ -71,7 +70,7 @@ type leftOut struct {
 }
 
 // load runs the component's load on the instance, and notes what it set.
-func (m *Middleware) load(ctx context.Context, in *instance) error {
+func (in *instance) load(ctx context.Context) error {
 	if in.component.load == nil {
 		return nil
 	}
@@ -81,7 +80,7 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 		zero[i] = in.field(i).IsZero()
 	}
 	if err := in.component.load(ctx, in.state); err != nil {
-		return m.applicationError(ctx, in.component, err)
+		return in.m.applicationError(ctx, in.component, err)
 	}
 	for i, f := range fields {
 		if !zero[i] || f.Keep || in.field(i).IsZero() {
@@ -91,7 +90,7 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 			in.leftOut = leftOut{make([]bool, len(fields)), make([]uint64, len(fields))}
 		}
 		in.leftOut.fields[i] = true
-		in.leftOut.hashes[i] = m.hashField(in, i)
+		in.leftOut.hashes[i] = in.hashField(i)
 	}
 	return nil
 }
@@ -99,7 +98,7 @@ func (m *Middleware) load(ctx context.Context, in *instance) error {
 // reload runs load again with new arguments. What it filled before is emptied,
 // as if the state had just come out of its token. After an error the instance
 // must not be sealed any more: it holds what load filled.
-func (m *Middleware) reload(ctx context.Context, in *instance, prepare func(state any)) error {
+func (in *instance) reload(ctx context.Context, prepare func(state any)) error {
 	for i, out := range in.leftOut.fields {
 		if out {
 			in.component.plan.ClearField(in.value, i)
@@ -107,18 +106,18 @@ func (m *Middleware) reload(ctx context.Context, in *instance, prepare func(stat
 	}
 	in.leftOut = leftOut{}
 	prepare(in.state)
-	return m.load(ctx, in)
+	return in.load(ctx)
 }
 
 // maxCompared is the size up to which a field that load set is compared with
 // what it is when the response is written.
 const maxCompared = 16 << 20
 
-// hashField is 0 for a field that cannot be saved: load may set what does not
-// fit into a token.
-func (m *Middleware) hashField(in *instance, i int) uint64 {
+// hashField returns 0 for a field that cannot be saved: load may set what does
+// not fit into a token.
+func (in *instance) hashField(i int) uint64 {
 	var h maphash.Hash
-	h.SetSeed(m.seed)
+	h.SetSeed(in.m.seed)
 	if err := in.component.plan.HashField(&h, in.value, i, maxCompared); err != nil {
 		return 0
 	}
@@ -127,16 +126,19 @@ func (m *Middleware) hashField(in *instance, i int) uint64 {
 
 // changedLeftOut returns the name of a field that is not saved and was changed
 // all the same, or "".
-func (m *Middleware) changedLeftOut(in *instance) string {
+func (in *instance) changedLeftOut() string {
 	for i, out := range in.leftOut.fields {
-		if out && m.hashField(in, i) != in.leftOut.hashes[i] {
+		if out && in.hashField(i) != in.leftOut.hashes[i] {
 			return in.component.plan.Fields[i].GoName
 		}
 	}
 	return ""
 }
 
-// applicationError tells what an error of Load or Fetch means.
+// leftOutChanged is logged with the name of such a field.
+const leftOutChanged = "a field that load sets was changed, which is not saved, since load sets it again; tag it \"-\" if that is meant, or keep to save it"
+
+// applicationError returns what an error of Load or Fetch means.
 func (m *Middleware) applicationError(ctx context.Context, c *component, err error) error {
 	var stale *StaleError
 	if errors.As(err, &stale) {
@@ -150,9 +152,4 @@ func (m *Middleware) applicationError(ctx context.Context, c *component, err err
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("pagestate: loading %s: %w", c.name, err)
-}
-
-func (m *Middleware) warnLeftOut(ctx context.Context, in *instance, field string) {
-	m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: a field that load sets was changed, which is not saved, since load sets it again; tag it \"-\" if that is meant, or keep to save it",
-		slog.String("component", in.component.name), slog.String("field", field))
 }

@@ -1,9 +1,8 @@
 package pagestate
 
-// This file holds the options, the start-up check, and the path of one request
-// from its token to the first byte of its response. What the steps do is in
-// source.go, session.go, instance.go and load.go; what a handler
-// calls meanwhile is in context.go.
+// This file holds the options, what New checks, and the handlers that a request
+// passes. What they know of it is in exchange.go, and what a handler calls
+// meanwhile is in context.go and child.go.
 
 import (
 	"errors"
@@ -13,13 +12,12 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/pagestate/pagestate/internal/token"
 )
 
-// Options configure a [Middleware]. A negative size or duration, but for
+// Options configure a [Middleware]. A negative size or duration, except
 // MaxLifetime, is a fault that [New] reports.
 type Options struct {
 	// Secrets are what keys are derived from: 1 to 8, each at least 32 bytes
@@ -54,8 +52,9 @@ type Options struct {
 	// time refuses none.
 	NotBefore time.Time
 
-	// MaxTokenBytes is the size of the largest token, sealed or opened, at most
-	// 1 GiB. What is [Compressed] counts uncompressed. 0 means 256 KiB.
+	// MaxTokenBytes is the length of the longest token that is sealed or opened,
+	// at most 1 GiB. A token of a [Compressed] component counts as if it were not
+	// compressed. 0 means 256 KiB.
 	MaxTokenBytes int
 
 	// MaxHeaderBytes is the size of the largest token sent in the response
@@ -72,9 +71,9 @@ type Options struct {
 	// then FormSource("page_state").
 	Sources []Source
 
-	// IsStale tells which more errors of Load and of a model's Fetch mean that
-	// what the state refers to is gone. [ErrStale] and sql.ErrNoRows always do.
-	// Nil means no more.
+	// IsStale reports whether an error of Load or of a model's Fetch means that
+	// what the state refers to is gone. [ErrStale] and sql.ErrNoRows always do, so
+	// it is not asked about them. Nil means that no other error does.
 	IsStale func(error) bool
 
 	// CrossOrigin checks requests that carry a token and have an unsafe method.
@@ -89,10 +88,9 @@ type Options struct {
 	// refuses. Nil means [WriteError]. The cause has been logged already.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 
-	// Logger gets the causes of refusals, each with how often its code has been
-	// answered since the start, and warnings of state that is lost. Nil means
-	// slog.Default(). It never gets a token, a key or a state, but for what
-	// stands in the text of errors that the application returns.
+	// Logger gets the causes of refusals, and warnings of state that is lost. Nil
+	// means slog.Default(). It never gets a token, a key or a state, except for
+	// what stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
 	// Observer is told what happens, for metrics. Nil means nobody.
@@ -112,7 +110,6 @@ type Middleware struct {
 	observed  bool   // whether there is an Options.Observer
 	formField string // of the first FormSource, "" if there is none
 	seed      maphash.Seed
-	refused   []atomic.Uint64 // how often, by place in answers; the last for all other errors
 }
 
 // New checks the registry and the options, and reports every fault at once,
@@ -136,7 +133,6 @@ func New(r *Registry, o Options) (*Middleware, error) {
 		unbound:  unbound,
 		observed: observed,
 		seed:     maphash.MakeSeed(),
-		refused:  make([]atomic.Uint64, len(answers)+1),
 	}
 	m.opt.Secrets = nil // secrets has what is needed of them
 	for _, s := range o.Sources {
@@ -233,7 +229,7 @@ func (o *Options) check() error {
 	return errors.Join(errs...)
 }
 
-// isNilPointer tells an interface that is not nil, but holds nothing to call.
+// isNilPointer reports whether v is not nil, but holds a nil pointer.
 func isNilPointer(v any) bool {
 	p := reflect.ValueOf(v)
 	return p.Kind() == reflect.Pointer && p.IsNil()
@@ -266,7 +262,7 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			}
 		}()
 
-		if err := x.resume(); err != nil {
+		if err := x.open(); err != nil {
 			x.fail(&x.w, &x.r, err, false)
 		} else {
 			next.ServeHTTP(&x.w, &x.r)
@@ -283,61 +279,6 @@ func (m *Middleware) exchangeOf(r *http.Request) *exchange {
 		x = x.outer
 	}
 	return x
-}
-
-// resume finds the token of the component that acts and makes a state of it.
-// The order of its steps is what keeps the application's code away from what
-// has not been authenticated.
-func (x *exchange) resume() error {
-	tokens, err := x.findTokens()
-	if err != nil || len(tokens) == 0 {
-		return err
-	}
-	x.touched = true
-	if err := x.m.opt.CrossOrigin.Check(&x.r); err != nil {
-		return fmt.Errorf("%w: %w", ErrCrossOrigin, err)
-	}
-	if len(tokens) > x.m.opt.MaxTokens {
-		return fmt.Errorf("%w: %d tokens, the most is %d", ErrTooLarge, len(tokens), x.m.opt.MaxTokens)
-	}
-	if err := x.m.checkToken(tokens[0]); err != nil { // before the session is read
-		return err
-	}
-	keys, err := x.existingKeys()
-	if err != nil {
-		return err
-	}
-	a, err := x.m.authenticate(keys, tokens[0])
-	if err != nil {
-		return err
-	}
-	in, err := x.m.resume(x.r.Context(), keys, a, &x.fetched, asSaved)
-	if err != nil {
-		return err
-	}
-	if err := x.m.claim(x.r.Context(), &in); err != nil {
-		return err
-	}
-	x.act(in, tokens)
-	return nil
-}
-
-// lookedAt is how much of a body is looked at for tokens, beyond the size of
-// one: the fields that come before it in a form.
-const lookedAt = 1 << 20
-
-// findTokens returns what the first source that has any yields.
-func (x *exchange) findTokens() ([]string, error) {
-	for _, source := range x.m.opt.Sources {
-		tokens, err := source.Tokens(&x.r, int64(x.m.opt.MaxTokenBytes+lookedAt))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-		}
-		if len(tokens) > 0 {
-			return tokens, nil
-		}
-	}
-	return nil, nil
 }
 
 // Handle makes a handler of one that works on the state of a component: the one
@@ -366,7 +307,7 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 			returned := false
 			defer func() {
 				if !returned {
-					x.giveUp(true) // whatever a recoverer answers
+					x.giveUp(sealNothing) // whatever a recoverer answers
 				}
 			}()
 			err = h(tracked, r, state)

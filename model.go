@@ -57,7 +57,7 @@ func RegisterModel[K comparable, T any](r *Registry, name string, m Model[K, T])
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	typ := reflect.TypeFor[T]()
-	if !r.claim(typ, name) {
+	if !r.reserve(typ, name) {
 		return
 	}
 	if m.Key == nil || m.Fetch == nil {

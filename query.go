@@ -70,7 +70,7 @@ func RegisterQuery[A, R any](r *Registry, name string, run func(context.Context,
 	q := &registeredQuery[A, R]{name, run}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.claimName(reflect.TypeFor[Query[A, R]](), name) {
+	if r.reserveName(reflect.TypeFor[Query[A, R]](), name) {
 		if run == nil {
 			r.fault("%s: query %q has no function to run", reflect.TypeFor[Query[A, R]](), name)
 		}

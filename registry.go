@@ -106,7 +106,7 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := &component{name: name, typ: reflect.TypeFor[T]()}
-	if !r.claim(c.typ, name) {
+	if !r.reserve(c.typ, name) {
 		return
 	}
 	if reflect.PointerTo(c.typ).Implements(reflect.TypeFor[Loader]()) {
@@ -129,7 +129,7 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 }
 
 // embedsComponentByPointer follows the embedded structs of typ, which was
-// reached past the types of path; behind tells whether a pointer led there.
+// reached past the types of path; behind says that a pointer led there.
 func embedsComponentByPointer(typ reflect.Type, behind bool, path []reflect.Type) bool {
 	if typ == reflect.TypeFor[Component]() {
 		return behind
@@ -188,7 +188,7 @@ func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	typ := reflect.TypeFor[T]()
-	if !r.claim(typ, name) {
+	if !r.reserve(typ, name) {
 		return
 	}
 	if c.Encode == nil || c.Decode == nil {
@@ -206,10 +206,10 @@ func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
 	})
 }
 
-// claim takes a name for a type, or records why it cannot.
-func (r *Registry) claim(typ reflect.Type, name string) bool {
+// reserve takes a name for a type, or records why it cannot.
+func (r *Registry) reserve(typ reflect.Type, name string) bool {
 	before := len(r.faults)
-	r.claimName(typ, name)
+	r.reserveName(typ, name)
 	if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Interface {
 		r.fault("%s: a pointer or interface type cannot be registered; register the type behind it", typ)
 	}
@@ -223,8 +223,8 @@ func (r *Registry) claim(typ reflect.Type, name string) bool {
 	return true
 }
 
-// claimName takes a name for a type that may be registered under several.
-func (r *Registry) claimName(typ reflect.Type, name string) bool {
+// reserveName takes a name for a type that may be registered under several.
+func (r *Registry) reserveName(typ reflect.Type, name string) bool {
 	if r.closed {
 		panic(fmt.Sprintf("pagestate: %s is registered after the first New", typ))
 	}

@@ -1,9 +1,8 @@
 package pagestate
 
 // This file holds the bindings, which supply the session part of an Owner: on
-// gorilla/sessions, on a cookie of their own, or on anything else. It does not
-// hold the Owner (token.go), when a request asks its binding (exchange.go), or
-// the user part, which is Options.User.
+// gorilla/sessions, on a cookie of their own, or on anything else. When a request
+// asks its binding is in visitor.go.
 
 import (
 	"crypto/rand"
@@ -16,75 +15,9 @@ import (
 	"strings"
 
 	"github.com/gorilla/sessions"
+
 	"github.com/pagestate/pagestate/internal/token"
 )
-
-func (m *Middleware) readOwner(r *http.Request) (Owner, error) {
-	session, err := m.opt.Session.Existing(r)
-	if err != nil {
-		return Owner{}, fmt.Errorf("pagestate: reading the session: %w", err)
-	}
-	return Owner{Session: session, User: m.userOf(r)}, nil
-}
-
-func (m *Middleware) userOf(r *http.Request) string {
-	if m.opt.User == nil {
-		return ""
-	}
-	return m.opt.User(r)
-}
-
-// Renew gives the visitor a new session, and so ends the tokens made before:
-// call it at login and at logout, before anything is written. It reads
-// Options.User again, from r, so r must know by then who is logged in.
-//
-// What the request has opened or attached before is not sealed any more, which
-// is logged as a warning. What it attaches afterwards belongs to the new owner.
-//
-// It works outside of [Middleware.Handler] too, but cannot tell there that
-// something was written already, and the new cookie is then lost.
-//
-// Its error is that of the session's store, or says that the session is still
-// the same; with a [SessionFunc] that is seen if the request carried a token or
-// has attached something.
-func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
-	if x := m.exchangeOf(r); x != nil {
-		return x.renew(r)
-	}
-	before, err := m.ownerToRenew(r)
-	if err != nil {
-		return err
-	}
-	_, err = m.renewSession(w, r, before.Session)
-	return err
-}
-
-// ownerToRenew is whose session r had before a Renew, if nothing has asked yet.
-// With a SessionFunc nobody can know that: the application has renewed the
-// session itself by now.
-func (m *Middleware) ownerToRenew(r *http.Request) (Owner, error) {
-	if _, ok := m.opt.Session.(funcBinding); ok {
-		return Owner{}, nil
-	}
-	return m.readOwner(r)
-}
-
-// renewSession fails rather than to leave the old session as it was: the tokens
-// made for it would go on.
-func (m *Middleware) renewSession(w http.ResponseWriter, r *http.Request, before string) (session string, err error) {
-	session, err = m.opt.Session.Renew(w, r)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("pagestate: renewing the session: %w", err)
-	case m.unbound:
-		return "", nil
-	case session == "":
-		return "", errNoID
-	case session == before:
-		return "", errors.New("pagestate: renewing the session: its id is still the same; renew it in its own library first")
-	}
-	return session, nil
-}
 
 // Binding says which browser session a request belongs to. Tokens sealed in one
 // session do not open in another, so a token that leaks into a log or another

@@ -15,11 +15,9 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -347,73 +345,6 @@ func cameFrom(r *http.Request) string {
 		return "" // as a link without its host, this would lead to another one
 	}
 	return from.RequestURI()
-}
-
-// leftovers are the headers, in their canonical form, that a handler may have
-// set for a body which now does not follow, or that would make a proxy or cache
-// treat the error as that body.
-var leftovers = []string{
-	"Accept-Ranges",
-	"Content-Digest",
-	"Content-Disposition",
-	"Content-Language",
-	"Content-Length",
-	"Content-Location",
-	"Content-Md5",
-	"Content-Range",
-	"Digest",
-	"Etag",
-	"Expires",
-	"Last-Modified",
-	"Location",
-	"Refresh",
-	"Repr-Digest",
-	"Trailer",
-	"Transfer-Encoding",
-	"X-Accel-Redirect",
-	"X-Sendfile",
-}
-
-func removeLeftovers(h http.Header) {
-	maps.DeleteFunc(h, func(key string, _ []string) bool {
-		name := http.CanonicalHeaderKey(key)
-		return slices.Contains(leftovers, name) ||
-			strings.HasPrefix(name, "Hx-") ||
-			strings.HasPrefix(name, http.TrailerPrefix) ||
-			name != "Cache-Control" && isCacheControl(name)
-	})
-}
-
-// varyFields are the request headers that the answers of this package depend
-// on.
-var (
-	varyFields = []string{"Cookie", stateHeader, "HX-Request", "Accept"}
-	allFields  = strings.Join(varyFields, ", ")
-)
-
-// addVary adds those varyFields to Vary that it lacks. A Vary of * says more,
-// and is kept.
-func addVary(h http.Header) {
-	if len(h["Vary"]) == 0 {
-		h["Vary"] = []string{allFields}
-		return
-	}
-	var fields []string
-	for field := range strings.SplitSeq(strings.Join(h.Values("Vary"), ","), ",") {
-		if field = strings.TrimSpace(field); field != "" {
-			fields = append(fields, field)
-		}
-	}
-	if slices.Contains(fields, "*") {
-		return
-	}
-	for _, want := range varyFields {
-		same := func(field string) bool { return strings.EqualFold(field, want) }
-		if !slices.ContainsFunc(fields, same) {
-			fields = append(fields, want)
-		}
-	}
-	h.Set("Vary", strings.Join(fields, ", "))
 }
 
 // wantsPage reports whether r comes from a browser that will show the answer as

@@ -8,11 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"reflect"
-	"time"
-
-	"github.com/pagestate/pagestate/internal/token"
 )
 
 // Owner is whose token it is: a browser session, and who is logged in there. A
@@ -38,11 +36,11 @@ func (m *Middleware) Owner(r *http.Request) (Owner, error) {
 	if x == nil {
 		return m.readOwner(r)
 	}
-	keys, err := x.ownKeys()
+	keys, err := x.visitor.present()
 	if err != nil {
 		return Owner{}, err
 	}
-	return ownerOf(keys), nil
+	return keys.owner, nil
 }
 
 // Seal starts an instance of state, a *T or T of a registered component, and
@@ -50,20 +48,21 @@ func (m *Middleware) Owner(r *http.Request) (Owner, error) {
 // field as it is.
 //
 // It is the way without a request: for WebSockets, server-sent events, jobs and
-// tests. An empty Owner.Session is an error, but for [Unbound], which ignores
+// tests. An empty Owner.Session is an error, except with [Unbound], which ignores
 // it. Safe for concurrent use with different states.
 func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
-	if o.Session == "" && !m.unbound {
+	if !m.owns(o) {
 		return "", errors.New("pagestate: Seal needs the owner's session; see Middleware.Owner")
 	}
 	if state == nil {
 		return "", errors.New("pagestate: Seal needs a state, and not nil")
 	}
-	in, err := m.newInstance(m.newKeyring(o), pointerTo(state))
+	in, err := m.newInstance(pointerTo(state))
 	if err != nil {
 		return "", err
 	}
-	return m.seal(&in)
+	in.keys = m.newKeyring(o)
+	return in.seal()
 }
 
 // pointerTo returns state if it is a pointer, and otherwise a pointer to a
@@ -82,7 +81,7 @@ func pointerTo(state any) any {
 // holds, loaded. ctx is what Load gets.
 //
 // Its errors are those of a request: [ErrInvalid], also for an empty token or
-// an empty Owner.Session (but for [Unbound]), [ErrTooLarge], [ErrExpired],
+// an empty Owner.Session (except with [Unbound]), [ErrTooLarge], [ErrExpired],
 // [ErrOutdated], a *[StaleError], or what Load returned. With an Options.Guard it
 // uses the token up, as a request does, and a second Open of it is an
 // [ErrConflict]: continue with what Reseal returns. Safe for concurrent use.
@@ -91,23 +90,23 @@ func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any
 	if err != nil {
 		return nil, err
 	}
-	if err := m.claim(ctx, &in); err != nil {
+	if err := in.claim(ctx); err != nil {
 		return nil, err
 	}
 	return in.state, nil
 }
 
-func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
+func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*instance, error) {
 	if err := m.checkToken(token); err != nil {
-		return instance{}, err
+		return nil, err
 	}
-	if o.Session == "" && !m.unbound {
-		return instance{}, errNoSession
+	if !m.owns(o) {
+		return nil, errNoSession
 	}
 	keys := m.newKeyring(o)
 	a, err := m.authenticate(keys, token)
 	if err != nil {
-		return instance{}, err
+		return nil, err
 	}
 	return m.resume(ctx, keys, a, new(fetched), asSaved)
 }
@@ -131,51 +130,14 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 	if c != in.component {
 		return "", fmt.Errorf("%w: it holds %q and not %q", ErrInvalid, in.component.name, c.name)
 	}
-	next, err := m.newInstance(in.keys, pointerTo(state))
+	next, err := m.newInstance(pointerTo(state))
 	if err != nil {
 		return "", err
 	}
 	in.state, in.value, in.refresh = next.state, next.value, true
-	if field := m.changedLeftOut(&in); field != "" {
-		m.warnLeftOut(ctx, &in, field)
+	if field := in.changedLeftOut(); field != "" {
+		m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: "+leftOutChanged,
+			slog.String("component", c.name), slog.String("field", field))
 	}
-	return m.seal(&in)
+	return in.seal()
 }
-
-func (m *Middleware) newKeyring(o Owner) *token.Keyring {
-	if m.unbound {
-		o.Session = ""
-	}
-	return m.secrets.Keyring(token.Owner{
-		Purpose:  m.opt.Purpose,
-		Binding:  bindingKind(m.opt.Session),
-		Session:  o.Session,
-		UserKind: m.userKind(o.User),
-		User:     o.User,
-	})
-}
-
-func (m *Middleware) userKind(user string) token.UserKind {
-	switch {
-	case user != "":
-		return token.Named
-	case m.opt.User != nil:
-		return token.Anonymous
-	default:
-		return token.NoUserFunc
-	}
-}
-
-// ownerOf is the inverse of newKeyring.
-func ownerOf(keys *token.Keyring) Owner {
-	o := keys.Owner()
-	return Owner{Session: o.Session, User: o.User}
-}
-
-// ages are how old a token may be.
-func (m *Middleware) ages() token.Ages {
-	return token.Ages{MaxAge: m.opt.MaxAge, MaxLifetime: m.opt.MaxLifetime, NotBefore: m.opt.NotBefore}
-}
-
-// now is the time to the second.
-func (m *Middleware) now() time.Time { return time.Unix(m.opt.Clock().Unix(), 0) }

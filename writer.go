@@ -1,7 +1,7 @@
 package pagestate
 
-// This file holds the response writer that has something done before the first
-// byte leaves. What is done is in exchange.go.
+// This file holds the response writer that calls begin once before the first
+// byte leaves.
 
 import (
 	"bufio"
@@ -10,22 +10,28 @@ import (
 	"net/http"
 )
 
-// writer has its exchange commit once, with the status, from whatever begins the
-// response first. It does itself what begins it and unwraps to the rest: a
+// writer calls begin once, with the status, before whatever begins the response
+// first. It does itself what begins it and unwraps to the rest: a
 // ResponseController that found only Unwrap would flush past it.
 type writer struct {
 	http.ResponseWriter
-	x *exchange // nil for a writer that only notes whether it began
+	x beginner // nil for a writer that only notes whether it began
 
 	began   bool
-	refused bool // the exchange answered: what the handler writes is dropped
+	refused bool // begin answered: what the handler writes is dropped
 }
 
-// proceed tells whether to pass on what commits the response.
+type beginner interface {
+	// begin is called before the first byte leaves. It returns false if it has
+	// answered itself.
+	begin(status int) (proceed bool)
+}
+
+// proceed reports whether to pass on what begins the response.
 func (w *writer) proceed(status int) bool {
 	if !w.began {
 		w.began = true
-		w.refused = w.x != nil && !w.x.commit(status)
+		w.refused = w.x != nil && !w.x.begin(status)
 	}
 	return !w.refused
 }
@@ -104,7 +110,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
-// CloseNotify commits nothing. It is deprecated, and here because Gin's
+// CloseNotify begins nothing. It is deprecated, and here because Gin's
 // Context.Stream panics without it. If there is none inside, nothing is told.
 func (w *writer) CloseNotify() <-chan bool {
 	if n, ok := inside[interface{ CloseNotify() <-chan bool }](w); ok {
@@ -115,7 +121,7 @@ func (w *writer) CloseNotify() <-chan bool {
 
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// can tells whether a writer inside is a T. What is not supported, as hijacking
+// can reports whether a writer inside is a T. What is not supported, as hijacking
 // HTTP/2, does not commit the response.
 func can[T any](w http.ResponseWriter) bool {
 	_, ok := inside[T](w)

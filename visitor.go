@@ -1,0 +1,248 @@
+package pagestate
+
+// This file holds the visitor: whose request it is, as far as the binding and
+// Options.User were asked, and the cookies that the binding set meanwhile.
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// visitor is who sent a request. It is safe for concurrent use.
+type visitor struct {
+	m *Middleware
+	r *http.Request // as the handler gets it
+
+	asking sync.Mutex // held while the binding is asked, which may take time
+
+	mu      sync.Mutex
+	keys    *keyring // of the owner, nil until the binding was asked
+	cookies []string // Set-Cookie lines of the binding
+	begun   bool     // whether the response has, so that no cookie leaves any more
+}
+
+// present returns the keys of the owner as the request names it: without a
+// session, if it brings none.
+func (v *visitor) present() (*keyring, error) {
+	v.asking.Lock()
+	defer v.asking.Unlock()
+	return v.ask()
+}
+
+// existing is present for an owner that tokens may belong to. It never creates
+// a session.
+func (v *visitor) existing() (*keyring, error) {
+	keys, err := v.present()
+	if err != nil {
+		return nil, err
+	}
+	if !v.m.owns(keys.owner) {
+		return nil, errNoSession
+	}
+	return keys, nil
+}
+
+// ensured is present with a session, which is made if there is none.
+func (v *visitor) ensured() (*keyring, error) {
+	v.asking.Lock()
+	defer v.asking.Unlock()
+	keys, err := v.ask()
+	if err != nil || v.m.owns(keys.owner) {
+		return keys, err
+	}
+	if v.hasBegun() {
+		return nil, errSessionTooLate
+	}
+	w := cookieWriter{make(http.Header)}
+	session, err := v.m.opt.Session.Ensure(w, v.r)
+	if err != nil {
+		return nil, fmt.Errorf("pagestate: making a session: %w", err)
+	}
+	if session == "" {
+		return nil, errNoID
+	}
+	return v.become(Owner{Session: session, User: keys.owner.User}, w.header)
+}
+
+// renew gives the visitor a new session, and reads the user from r. It ends the
+// keys of before.
+func (v *visitor) renew(r *http.Request) error {
+	v.asking.Lock()
+	defer v.asking.Unlock()
+	if v.hasBegun() {
+		return errSessionTooLate
+	}
+	before, err := v.toRenew()
+	if err != nil {
+		return err
+	}
+	w := cookieWriter{make(http.Header)}
+	session, err := v.m.renewSession(w, r, before.Session)
+	if err != nil {
+		return err
+	}
+	_, err = v.become(Owner{Session: session, User: v.m.userOf(r)}, w.header)
+	return err
+}
+
+// ask asks the binding, once per request. It is called with asking held.
+func (v *visitor) ask() (*keyring, error) {
+	if keys := v.known(); keys != nil {
+		return keys, nil
+	}
+	o, err := v.m.readOwner(v.r)
+	if err != nil {
+		return nil, err
+	}
+	keys := v.m.newKeyring(o)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys = keys
+	return keys, nil
+}
+
+// toRenew is the owner that a renewal ends.
+func (v *visitor) toRenew() (Owner, error) {
+	if keys := v.known(); keys != nil {
+		return keys.owner, nil
+	}
+	return v.m.ownerToRenew(v.r)
+}
+
+func (v *visitor) known() *keyring {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.keys
+}
+
+func (v *visitor) hasBegun() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.begun
+}
+
+// become makes o the owner in place of the one before, whose keys end, and keeps
+// the cookies that the binding set for it. It fails if the response has begun
+// meanwhile, since it leaves without them.
+func (v *visitor) become(o Owner, h http.Header) (*keyring, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.begun {
+		return nil, errSessionTooLate
+	}
+	v.cookies = append(v.cookies, h["Set-Cookie"]...)
+	if v.keys != nil {
+		v.keys.ended.Store(true)
+	}
+	v.keys = v.m.newKeyring(o)
+	return v.keys, nil
+}
+
+// begin returns the cookies for the response, which begins now.
+func (v *visitor) begin() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.begun = true
+	return v.cookies
+}
+
+var (
+	errNoSession      = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
+	errNoID           = errors.New("pagestate: the binding gave no id for a session it was to make")
+	errSessionTooLate = errors.New("pagestate: the first byte has left, so no session can be made; attach or renew before anything is written")
+)
+
+// cookieWriter takes the cookies that a binding sets. They wait in the visitor
+// until the response begins: http.TimeoutHandler copies the handler's own header
+// over what was set on the outer one.
+type cookieWriter struct{ header http.Header }
+
+func (w cookieWriter) Header() http.Header { return w.header }
+func (w cookieWriter) WriteHeader(int)     {}
+func (w cookieWriter) Write([]byte) (int, error) {
+	return 0, errors.New("pagestate: a binding may set cookies, and write nothing")
+}
+
+// mergeCookies puts the binding's cookies into the response. Of two of one name
+// the last one wins.
+func mergeCookies(h http.Header, lines []string) {
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		others := slices.DeleteFunc(h["Set-Cookie"], func(other string) bool { return strings.HasPrefix(other, name+"=") })
+		h["Set-Cookie"] = append(others, line)
+	}
+}
+
+// owns reports whether tokens can belong to o: it has a session, or needs none.
+func (m *Middleware) owns(o Owner) bool { return o.Session != "" || m.unbound }
+
+func (m *Middleware) readOwner(r *http.Request) (Owner, error) {
+	session, err := m.opt.Session.Existing(r)
+	if err != nil {
+		return Owner{}, fmt.Errorf("pagestate: reading the session: %w", err)
+	}
+	return Owner{Session: session, User: m.userOf(r)}, nil
+}
+
+func (m *Middleware) userOf(r *http.Request) string {
+	if m.opt.User == nil {
+		return ""
+	}
+	return m.opt.User(r)
+}
+
+// Renew gives the visitor a new session, and so ends the tokens made before:
+// call it at login and at logout, before anything is written. It reads
+// Options.User again, from r, so r must know by then who is logged in.
+//
+// What the request has opened or attached before is not sealed any more, which
+// is logged as a warning. What it attaches afterwards belongs to the new owner.
+//
+// It works outside of [Middleware.Handler] too, but cannot tell there that
+// something was written already, and the new cookie is then lost.
+//
+// Its error is that of the session's store, or says that the session is still
+// the same; with a [SessionFunc] that is seen if the request carried a token or
+// has attached something.
+func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
+	if x := m.exchangeOf(r); x != nil {
+		return x.renew(r)
+	}
+	before, err := m.ownerToRenew(r)
+	if err != nil {
+		return err
+	}
+	_, err = m.renewSession(w, r, before.Session)
+	return err
+}
+
+// ownerToRenew is whose session r had before a Renew, if nothing has asked yet.
+// With a SessionFunc nobody can know that: the application has renewed the
+// session itself by now.
+func (m *Middleware) ownerToRenew(r *http.Request) (Owner, error) {
+	if _, ok := m.opt.Session.(funcBinding); ok {
+		return Owner{}, nil
+	}
+	return m.readOwner(r)
+}
+
+// renewSession fails rather than to leave the old session as it was: the tokens
+// made for it would go on.
+func (m *Middleware) renewSession(w http.ResponseWriter, r *http.Request, before string) (session string, err error) {
+	session, err = m.opt.Session.Renew(w, r)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("pagestate: renewing the session: %w", err)
+	case m.unbound:
+		return "", nil
+	case session == "":
+		return "", errNoID
+	case session == before:
+		return "", errors.New("pagestate: renewing the session: its id is still the same; renew it in its own library first")
+	}
+	return session, nil
+}
