@@ -57,10 +57,10 @@ func CheckSecret(secret []byte) error {
 // the owner it was sealed for and for no other.
 type Owner struct {
 	Purpose  string
-	Binding  BindingKind
 	Session  string
-	UserKind UserKind
 	User     string
+	Binding  BindingKind
+	UserKind UserKind
 }
 
 // BindingKind says who chose the name of the session, so that a name which an
