@@ -44,7 +44,7 @@ func TestCompressedData(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.keys = m.newKeyring(Owner{})
-	if _, err := in.seal(); err != nil {
+	if _, err := in.seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	good := in.Data

@@ -149,7 +149,7 @@ func (x *exchange) tokenOf(in *instance) (string, error) {
 		if err := in.mustHold(x.acting.was, "before an error, and such changes are not sealed"); err != nil {
 			return "", err
 		}
-		return x.acting.asArrived()
+		return x.acting.asArrived(x.r.Context())
 	case x.verdict != sealChanges && in.token != "":
 		if err := in.mustHold(in.Data, "before an error, and such changes are not sealed"); err != nil {
 			return "", err
@@ -160,7 +160,7 @@ func (x *exchange) tokenOf(in *instance) (string, error) {
 		}
 		return in.token, nil
 	}
-	return in.seal()
+	return in.seal(x.r.Context())
 }
 
 // mustHold returns an error unless the state is the one in data: it changed when

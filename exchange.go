@@ -33,7 +33,8 @@ type exchange struct {
 	fetched fetched
 
 	// mu guards what follows. While it is held, no code of the application runs
-	// except Clock, Observer, codecs and Model.Key, which have no context.
+	// except Clock, codecs and Model.Key, which have no context, and Observer,
+	// which must not call this package.
 	mu        sync.Mutex
 	acting    acting
 	instances map[any]*instance // by their states, except the one that acts
@@ -265,7 +266,7 @@ func (x *exchange) commit(status int) (token string, cookies []string, err error
 	if x.touched || len(cookies) > 0 {
 		x.sent = private
 	}
-	token, err = x.seal(status)
+	token, err = x.headerToken(status)
 	return token, cookies, err
 }
 
@@ -293,26 +294,26 @@ func (x *exchange) answerFailure(err error) {
 	x.answer(x.w.ResponseWriter, &x.r, err)
 }
 
-// seal returns the token of the component that acts for the response's header,
-// "" for none. With an error, it is that of the state as it arrived.
-func (x *exchange) seal(status int) (string, error) {
+// headerToken returns the token of the component that acts for the response's
+// header, "" for none. With an error, it is that of the state as it arrived.
+func (x *exchange) headerToken(status int) (string, error) {
 	if x.acting.instance == nil || x.acting.orphaned() {
 		return "", nil
 	}
 	if x.verdict != sealChanges {
-		return x.sealArrived()
+		return x.arrivedToken()
 	}
-	token, err := x.sealChanges(status)
+	token, err := x.changedToken(status)
 	if err != nil {
-		token, _ = x.sealArrived()
+		token, _ = x.arrivedToken()
 		// Whatever the cause was, to the client it is a failure of the server.
 		return token, errors.New(err.Error())
 	}
 	return token, nil
 }
 
-// sealChanges seals what the handler changed.
-func (x *exchange) sealChanges(status int) (string, error) {
+// changedToken seals what the handler changed, and warns of what is lost.
+func (x *exchange) changedToken(status int) (string, error) {
 	a := &x.acting
 	before, sealed := a.token, false
 	defer func() {
@@ -320,7 +321,7 @@ func (x *exchange) sealChanges(status int) (string, error) {
 			x.limit(sealArrived)
 		}
 	}()
-	token, err := a.seal()
+	token, err := a.instance.seal(x.r.Context())
 	if err != nil {
 		return "", err
 	}
@@ -347,13 +348,13 @@ func (x *exchange) sealChanges(status int) (string, error) {
 	return token, nil
 }
 
-// sealArrived returns a token of the state as it arrived, where the page's own
+// arrivedToken returns a token of the state as it arrived, where the page's own
 // is used up.
-func (x *exchange) sealArrived() (string, error) {
+func (x *exchange) arrivedToken() (string, error) {
 	if !x.acting.claimed || x.verdict == sealNothing {
 		return "", nil
 	}
-	token, err := x.acting.asArrived()
+	token, err := x.acting.asArrived(x.r.Context())
 	if err != nil {
 		return "", err
 	}
@@ -366,7 +367,7 @@ func (x *exchange) sealArrived() (string, error) {
 
 // asArrived returns a token of the state that the request brought: the very one
 // or, if that is used up, one that is as good as it was.
-func (a *acting) asArrived() (token string, err error) {
+func (a *acting) asArrived(ctx context.Context) (token string, err error) {
 	if !a.claimed {
 		return a.arrived, nil
 	}
@@ -374,7 +375,7 @@ func (a *acting) asArrived() (token string, err error) {
 		a.renewed = a.token // which a page may hold by now
 	}
 	if a.renewed == "" {
-		if token, err = a.sealData(a.was); err != nil {
+		if token, err = a.sealData(ctx, a.was); err != nil {
 			return "", err
 		}
 		a.renewed = token
@@ -504,7 +505,9 @@ const refused = "pagestate: request refused"
 // pattern is logged.
 func (x *exchange) logFailure(what string, err error) {
 	status, code := Status(err)
-	x.m.opt.Observer.Refused(code)
+	if observe := x.m.opt.Observer.Refused; observe != nil {
+		observe(x.r.Context(), Refused{Code: code, Status: status})
+	}
 	level := slog.LevelInfo
 	switch {
 	case status == http.StatusServiceUnavailable:

@@ -106,7 +106,7 @@ type authentic struct {
 // authenticate opens the envelope of a token that checkToken let through. It
 // runs no code of the application.
 func (m *Middleware) authenticate(keys *keyring, text string) (authentic, error) {
-	start := m.startTimer()
+	start := startTimer(m.opt.Observer.Opened != nil)
 	plain, err := keys.Open(text)
 	if err != nil {
 		return authentic{}, err
@@ -115,13 +115,13 @@ func (m *Middleware) authenticate(keys *keyring, text string) (authentic, error)
 	if err != nil {
 		return authentic{}, err
 	}
-	return authentic{e, m.registry.named(name), text, m.since(start)}, nil
+	return authentic{e, m.registry.named(name), text, since(start)}, nil
 }
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
 func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (*instance, error) {
-	start := m.startTimer()
+	start := startTimer(m.opt.Observer.Opened != nil)
 	now := m.now()
 	if err := m.ages().Check(&a.Envelope, now); err != nil {
 		return nil, err
@@ -157,7 +157,9 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 	if err := in.load(ctx); err != nil {
 		return nil, err
 	}
-	m.opt.Observer.Opened(c.name, a.took+m.since(start))
+	if observe := m.opt.Observer.Opened; observe != nil {
+		observe(ctx, Opened{Component: c.name, Took: a.took + since(start)})
+	}
 	return in, nil
 }
 
@@ -204,8 +206,8 @@ func (in *instance) sealingError(err error) error {
 
 // seal returns a token of the state as it is now: the one last opened or sealed
 // if it is still good, and otherwise one of the next revision.
-func (in *instance) seal() (string, error) {
-	start := in.m.startTimer()
+func (in *instance) seal(ctx context.Context) (string, error) {
+	start := startTimer(in.m.opt.Observer.Sealed != nil)
 	if in.FirstSealed.IsZero() {
 		in.FirstSealed = in.m.now()
 	}
@@ -221,15 +223,15 @@ func (in *instance) seal() (string, error) {
 	if in.token != "" && !in.refresh && bytes.Equal(plain[head:], in.Data) {
 		return in.token, nil
 	}
-	return in.encrypt(plain, head, start)
+	return in.encrypt(ctx, plain, head, start)
 }
 
 // sealData returns a token of the next revision that holds data, which an earlier
 // one held, and not the state as it is now.
-func (in *instance) sealData(data []byte) (string, error) {
-	start := in.m.startTimer()
+func (in *instance) sealData(ctx context.Context, data []byte) (string, error) {
+	start := startTimer(in.m.opt.Observer.Sealed != nil)
 	head := in.nextHead(len(data))
-	return in.encrypt(append(head, data...), len(head), start)
+	return in.encrypt(ctx, append(head, data...), len(head), start)
 }
 
 // nextHead is what stands in front of the data in a token of the next revision,
@@ -263,7 +265,7 @@ func (in *instance) encode() (plain []byte, head int, err error) {
 
 // encrypt makes plain, of which so much is the head, the token of in. Sealing
 // began at start.
-func (in *instance) encrypt(plain []byte, head int, start time.Time) (string, error) {
+func (in *instance) encrypt(ctx context.Context, plain []byte, head int, start time.Time) (string, error) {
 	now := in.m.now()
 	if now.Before(in.FirstSealed) {
 		now = in.FirstSealed // by another server, whose clock is ahead
@@ -283,23 +285,10 @@ func (in *instance) encrypt(plain []byte, head int, start time.Time) (string, er
 	in.LastSealed = now
 	in.Revision++
 	in.refresh, in.sealed = false, true
-	in.m.opt.Observer.Sealed(in.component.name, in.m.since(start))
+	if observe := in.m.opt.Observer.Sealed; observe != nil {
+		observe(ctx, Sealed{Component: in.component.name, Took: since(start), Bytes: len(text)})
+	}
 	return text, nil
-}
-
-// startTimer and since measure for the observer: a clock is not read for nobody.
-func (m *Middleware) startTimer() (start time.Time) {
-	if m.observed {
-		start = time.Now()
-	}
-	return start
-}
-
-func (m *Middleware) since(start time.Time) time.Duration {
-	if !m.observed {
-		return 0
-	}
-	return time.Since(start)
 }
 
 // ages are how old a token may be.

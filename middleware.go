@@ -93,7 +93,7 @@ type Options struct {
 	// what stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
-	// Observer is told what happens, for metrics. Nil means nobody.
+	// Observer is told what happens, for metrics. Its zero value is nobody.
 	Observer Observer
 
 	// Clock is what ages are measured with. Nil means time.Now.
@@ -107,7 +107,6 @@ type Middleware struct {
 	opt       Options
 	secrets   *token.Secrets
 	unbound   bool
-	observed  bool   // whether there is an Options.Observer
 	formField string // of the first FormSource, "" if there is none
 	seed      maphash.Seed
 }
@@ -119,7 +118,6 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	if r == nil {
 		return nil, errors.New("pagestate: the registry is nil; use NewRegistry")
 	}
-	observed := o.Observer != nil
 	o.fillIn()
 	if err := errors.Join(r.close(), o.check()); err != nil {
 		return nil, err
@@ -131,7 +129,6 @@ func New(r *Registry, o Options) (*Middleware, error) {
 		opt:      o,
 		secrets:  token.NewSecrets(o.Secrets),
 		unbound:  unbound,
-		observed: observed,
 		seed:     maphash.MakeSeed(),
 	}
 	m.opt.Secrets = nil // secrets has what is needed of them
@@ -161,9 +158,6 @@ func (o *Options) fillIn() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
-	}
-	if o.Observer == nil {
-		o.Observer = noObserver{}
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -201,9 +195,6 @@ func (o *Options) check() error {
 	}
 	if isNilPointer(o.Guard) {
 		fault("Guard is a nil %T; leave it nil itself to do without", o.Guard)
-	}
-	if isNilPointer(o.Observer) {
-		fault("Observer is a nil %T; leave it nil itself to do without", o.Observer)
 	}
 	if o.MaxAge < 0 {
 		fault("MaxAge is negative; 0 means 24 hours")

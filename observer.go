@@ -1,112 +1,68 @@
 package pagestate
 
-// This file holds what can be measured of a running middleware: the Observer
-// that is told, and one that counts for the standard library's expvar. What is
-// logged is in exchange.go.
+// This file holds what can be measured of a running middleware. What is logged
+// is in exchange.go.
 
 import (
-	"encoding/json"
-	"sync"
+	"context"
 	"time"
 )
 
-// An Observer is told what the middleware does, for metrics. What it gets is the
-// same for many requests: never a token, a key, a state, or anything else that a
-// client has sent.
+// Observer has the functions that are told what a [Middleware] does, for
+// metrics. A nil function is skipped, and nothing is measured for it.
 //
-// Its methods are called while a request waits, from several goroutines at once,
-// and must not call this package.
-type Observer interface {
-	// Opened is called when a token has become a state of that component, with
-	// the time it took from decryption to the end of Load, and so with what
-	// Fetch and Load took.
-	Opened(component string, took time.Duration)
-
-	// Sealed is called when a state of that component has become a token, with
-	// the time it took to encode and encrypt it.
-	Sealed(component string, took time.Duration)
-
-	// Refused is called with the code of every error that is logged: those that
-	// clients get, see [Status], and those of handlers that fail when their
-	// answer has begun.
-	Refused(code string)
-}
-
-// Counters is an [Observer] that adds up. Its zero value is ready, and it is
-// safe for concurrent use; it must not be copied. It is an expvar.Var:
+// What they get takes few values, the sizes and durations aside: never a token,
+// a key, a state, or anything else that a client has sent.
 //
-//	counters := new(pagestate.Counters) // Options.Observer
-//	expvar.Publish("pagestate", counters)
-type Counters struct {
-	mu             sync.Mutex
-	opened, sealed map[string]timing
-	refused        map[string]uint64
+// The functions are called while a request waits, from several goroutines at
+// once, and must not call this package. The context is that of the request, or
+// the one given to [Middleware.Open] or [Middleware.Reseal], and may be
+// cancelled by then; [Middleware.Seal] has none, and passes
+// context.Background().
+type Observer struct {
+	// Opened is called when a token has become a state.
+	Opened func(context.Context, Opened)
+
+	// Sealed is called when a state has become a new token.
+	Sealed func(context.Context, Sealed)
+
+	// Refused is called for every error that is logged: those that clients
+	// get, see [Status], and those of handlers that fail when their answer has
+	// begun.
+	Refused func(context.Context, Refused)
 }
 
-// timing is what a kind of event adds up to.
-type timing struct {
-	Count   uint64  `json:"count"`
-	Seconds float64 `json:"seconds"`
+// Opened says that a token has become a state.
+type Opened struct {
+	Component string        // as registered
+	Took      time.Duration // from decryption to the end of Load, Fetch included
 }
 
-// Opened is that of [Observer].
-func (c *Counters) Opened(component string, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	add(&c.opened, component, took)
+// Sealed says that a state has become a new token.
+type Sealed struct {
+	Component string        // as registered
+	Took      time.Duration // to encode and encrypt
+	Bytes     int           // of the token
 }
 
-// Sealed is that of [Observer].
-func (c *Counters) Sealed(component string, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	add(&c.sealed, component, took)
+// Refused says that a request was refused, or failed.
+type Refused struct {
+	Code   string // as of [Status]
+	Status int    // that goes with Code, whether or not it could still be sent
 }
 
-func add(to *map[string]timing, component string, took time.Duration) {
-	if *to == nil {
-		*to = make(map[string]timing)
+// startTimer starts to measure for one of the functions. If nobody wants to
+// know, no clock is read.
+func startTimer(wanted bool) (start time.Time) {
+	if wanted {
+		start = time.Now()
 	}
-	sum := (*to)[component]
-	(*to)[component] = timing{sum.Count + 1, sum.Seconds + took.Seconds()}
+	return start
 }
 
-// Refused is that of [Observer].
-func (c *Counters) Refused(code string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.refused == nil {
-		c.refused = make(map[string]uint64)
+func since(start time.Time) time.Duration {
+	if start.IsZero() {
+		return 0
 	}
-	c.refused[code]++
+	return time.Since(start)
 }
-
-// String returns the sums as JSON: how many tokens were opened and sealed, and in
-// how many seconds, by component, and how many requests were refused, by code.
-//
-//	{"opened":{"cart":{"count":7,"seconds":0.0021}},"refused":{"ExpiredState":1},"sealed":{}}
-func (c *Counters) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	text, _ := json.Marshal(map[string]any{ // numbers and names can't fail
-		"opened":  orEmpty(c.opened),
-		"sealed":  orEmpty(c.sealed),
-		"refused": orEmpty(c.refused),
-	})
-	return string(text)
-}
-
-// orEmpty makes JSON's {} of a map that is not there yet.
-func orEmpty[V any](m map[string]V) map[string]V {
-	if m == nil {
-		return map[string]V{}
-	}
-	return m
-}
-
-// noObserver is told where Options.Observer is nil.
-type noObserver struct{}
-
-func (noObserver) Opened(string, time.Duration) {}
-func (noObserver) Sealed(string, time.Duration) {}
-func (noObserver) Refused(string)               {}

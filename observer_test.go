@@ -5,11 +5,10 @@ package pagestate_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"expvar"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -19,33 +18,52 @@ import (
 	"github.com/pagestate/pagestate"
 )
 
-// sums is what Counters say, without how long it took.
-func sums(t *testing.T, c *pagestate.Counters) string {
+// events are what an observer was told.
+type events struct {
+	mu      sync.Mutex
+	opened  []pagestate.Opened
+	sealed  []pagestate.Sealed
+	refused []pagestate.Refused
+	ctx     context.Context // of the last one
+}
+
+func (e *events) observer() pagestate.Observer {
+	return pagestate.Observer{
+		Opened:  func(ctx context.Context, o pagestate.Opened) { tell(ctx, e, &e.opened, o) },
+		Sealed:  func(ctx context.Context, s pagestate.Sealed) { tell(ctx, e, &e.sealed, s) },
+		Refused: func(ctx context.Context, r pagestate.Refused) { tell(ctx, e, &e.refused, r) },
+	}
+}
+
+func tell[T any](ctx context.Context, e *events, to *[]T, event T) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	*to = append(*to, event)
+	e.ctx = ctx
+}
+
+// sums are the numbers of events. All must be of counters.
+func (e *events) sums(t *testing.T) string {
 	t.Helper()
-	var said struct {
-		Opened, Sealed map[string]struct {
-			Count   int
-			Seconds float64
-		}
-		Refused map[string]int
+	for _, o := range e.opened {
+		want(t, "opened", o.Component, "counter")
+		want(t, "took time to open", o.Took > 0, true)
 	}
-	if err := json.Unmarshal([]byte(c.String()), &said); err != nil {
-		t.Fatal(err)
+	for _, s := range e.sealed {
+		want(t, "sealed", s.Component, "counter")
+		want(t, "took time to seal", s.Took > 0, true)
 	}
-	for name, timing := range said.Opened {
-		want(t, name+" took time to open", timing.Seconds > 0, true)
+	refused := make(map[pagestate.Refused]int)
+	for _, r := range e.refused {
+		refused[r]++
 	}
-	for name, timing := range said.Sealed {
-		want(t, name+" took time to seal", timing.Seconds > 0, true)
-	}
-	return fmt.Sprintf("opened %d, sealed %d, refused %v", said.Opened["counter"].Count, said.Sealed["counter"].Count, said.Refused)
+	return fmt.Sprintf("opened %d, sealed %d, refused %v", len(e.opened), len(e.sealed), refused)
 }
 
 func TestObserver(t *testing.T) {
-	counters := new(pagestate.Counters)
-	want(t, "at first", counters.String(), `{"opened":{},"refused":{},"sealed":{}}`)
+	var told events
 	now := time.Now()
-	a := newCounterApp(t, pagestate.Options{Observer: counters, Clock: func() time.Time { return now }})
+	a := newCounterApp(t, pagestate.Options{Observer: told.observer(), Clock: func() time.Time { return now }})
 	a.mux.Handle("/fail", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, _ *counter) error {
 		if r.FormValue("late") != "" {
 			fmt.Fprint(w, "begun")
@@ -62,27 +80,31 @@ func TestObserver(t *testing.T) {
 		{"attached", func() {}, "opened 0, sealed 1, refused map[]"},
 		{"unchanged", func() { b.call("GET", "/show", token) }, "opened 1, sealed 1, refused map[]"},
 		{"changed", func() { b.post("/increment", token) }, "opened 2, sealed 2, refused map[]"},
-		{"no token", func() { b.get("/show") }, "opened 2, sealed 2, refused map[MissingState:1]"},
-		{"forged", func() { b.call("GET", "/show", token[:len(token)-8]+"AAAAAA==") }, "opened 2, sealed 2, refused map[InvalidState:1 MissingState:1]"},
-		{"failed", func() { b.call("GET", "/fail", token) }, "opened 3, sealed 2, refused map[InvalidState:1 MissingState:1 StateError:1]"},
-		{"failed late", func() { b.call("GET", "/fail?late=1", token) }, "opened 4, sealed 2, refused map[InvalidState:1 MissingState:1 StateError:2]"},
+		{"no token", func() { b.get("/show") }, "opened 2, sealed 2, refused map[{MissingState 400}:1]"},
+		{"forged", func() { b.call("GET", "/show", token[:len(token)-8]+"AAAAAA==") },
+			"opened 2, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1]"},
+		{"failed", func() { b.call("GET", "/fail", token) },
+			"opened 3, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:1]"},
+		{"failed late", func() { b.call("GET", "/fail?late=1", token) },
+			"opened 4, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:2]"},
 		{"expired", func() { now = now.Add(25 * time.Hour); b.call("GET", "/show", token) },
-			"opened 4, sealed 2, refused map[ExpiredState:1 InvalidState:1 MissingState:1 StateError:2]"},
+			"opened 4, sealed 2, refused map[{ExpiredState 409}:1 {InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:2]"},
 	} {
 		step.do()
-		want(t, step.what, sums(t, counters), step.want)
+		want(t, step.what, told.sums(t), step.want)
 	}
+	want(t, "bytes", told.sealed[0].Bytes, len(token))
 }
 
 // Children, and the way without a request, count as any other.
 func TestObserverOfOthers(t *testing.T) {
-	counters := new(pagestate.Counters)
-	a := newFamilyApp(t, pagestate.Options{Observer: counters})
+	var told events
+	a := newFamilyApp(t, pagestate.Options{Observer: told.observer()})
 	b := a.browser()
 	req := b.request("POST", "/parent", nil)
 	req.Header.Set("Page-State", strings.Join(strings.Fields(b.get("/").Body), ","))
 	b.send(req)
-	want(t, "children", sums(t, counters), "opened 2, sealed 2, refused map[]")
+	want(t, "children", told.sums(t), "opened 2, sealed 2, refused map[]")
 
 	owner := pagestate.Owner{Session: "socket"}
 	token, err := a.mw.Seal(owner, &counter{})
@@ -92,37 +114,77 @@ func TestObserverOfOthers(t *testing.T) {
 	if _, err := a.mw.Reseal(t.Context(), owner, token, &counter{Count: 1}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "without a request", sums(t, counters), "opened 3, sealed 4, refused map[]")
+	want(t, "without a request", told.sums(t), "opened 3, sealed 4, refused map[]")
 }
 
-func TestCountersAreAnExpvar(t *testing.T) {
-	var counters expvar.Var = new(pagestate.Counters)
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 100 {
-				observer := counters.(pagestate.Observer)
-				observer.Opened("counter", time.Millisecond)
-				observer.Sealed("counter", time.Millisecond)
-				observer.Refused("InvalidState")
-				_ = counters.String()
+// A function may look for what stands in a request's context, such as a trace.
+func TestObserverContext(t *testing.T) {
+	type key struct{}
+	var told events
+	a := newCounterApp(t, pagestate.Options{Observer: told.observer(), Session: pagestate.Unbound()})
+	ctx := context.WithValue(t.Context(), key{}, "outer")
+	token, err := a.mw.Seal(pagestate.Owner{}, &counter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "Seal", told.ctx, context.Background())
+	request := func(path, token string) func() {
+		return func() {
+			r := httptest.NewRequestWithContext(ctx, "GET", path, nil)
+			r.Header.Set("Page-State", token)
+			a.mw.Handler(a.mux).ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+	for _, step := range []struct {
+		what string
+		do   func()
+	}{
+		{"a page", request("/", "")},
+		{"opened", request("/show", token)},
+		{"changed", request("/increment", token)},
+		{"refused", request("/show", "forged")},
+		{"Open", func() { _, _ = a.mw.Open(ctx, pagestate.Owner{}, token) }},
+		{"Reseal", func() { _, _ = a.mw.Reseal(ctx, pagestate.Owner{}, token, &counter{Count: 1}) }},
+	} {
+		told.ctx = context.Background()
+		step.do()
+		want(t, step.what, told.ctx.Value(key{}), any("outer"))
+	}
+}
+
+// Whoever wants to know one thing need not listen to the others.
+func TestObserverWithoutFunctions(t *testing.T) {
+	for name, without := range map[string]func(*pagestate.Observer){
+		"opened":  func(o *pagestate.Observer) { o.Opened = nil },
+		"sealed":  func(o *pagestate.Observer) { o.Sealed = nil },
+		"refused": func(o *pagestate.Observer) { o.Refused = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told events
+			observer := told.observer()
+			without(&observer)
+			a := newCounterApp(t, pagestate.Options{Observer: observer})
+			b := a.browser()
+			want(t, "changed", b.post("/increment", b.get("/").field()).StatusCode, 200)
+			want(t, "refused", b.get("/show").StatusCode, 400)
+			left := map[string]int{"opened": len(told.opened), "sealed": len(told.sealed), "refused": len(told.refused)}
+			for other, n := range left {
+				want(t, other, n > 0, other != name)
 			}
 		})
 	}
-	all.Wait()
-	want(t, "sums", sums(t, counters.(*pagestate.Counters)), "opened 800, sealed 800, refused map[InvalidState:800]")
 }
 
 // What a database takes is what one wants to know.
 func TestObserverTimesLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		counters := new(pagestate.Counters)
+		var told events
 		r := pagestate.NewRegistry()
 		pagestate.Register[counter](r, "counter", pagestate.LoadWith(func(context.Context, *counter) error {
 			time.Sleep(time.Second)
 			return nil
 		}))
-		mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Observer: counters})
+		mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Observer: told.observer()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,6 +195,7 @@ func TestObserverTimesLoad(t *testing.T) {
 		if _, err := mw.Open(t.Context(), pagestate.Owner{}, token); err != nil {
 			t.Fatal(err)
 		}
-		want(t, "sums", counters.String(), `{"opened":{"counter":{"count":1,"seconds":1}},"refused":{},"sealed":{"counter":{"count":1,"seconds":0}}}`)
+		want(t, "opened", told.opened[0], pagestate.Opened{Component: "counter", Took: time.Second})
+		want(t, "sealed", told.sealed[0], pagestate.Sealed{Component: "counter", Bytes: len(token)})
 	})
 }

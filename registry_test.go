@@ -402,7 +402,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"a published secret as text", func(o *pagestate.Options) { o.Secrets[0] = []byte(hex) }, "Options.Secrets[0] is printed in the documentation"},
 		{"no binding", func(o *pagestate.Options) { o.Session = nil }, "Session"},
 		{"a guard that is a nil pointer", func(o *pagestate.Options) { o.Guard = (*nilGuard)(nil) }, "Options.Guard is a nil *pagestate_test.nilGuard"},
-		{"an observer that is a nil pointer", func(o *pagestate.Options) { o.Observer = (*pagestate.Counters)(nil) }, "Options.Observer is a nil *pagestate.Counters"},
 		{"no limit of life", func(o *pagestate.Options) { o.MaxLifetime = -1 }, ""},
 		{"a negative age", func(o *pagestate.Options) { o.MaxAge = -1 }, "Options.MaxAge is negative"},
 		{"a negative size", func(o *pagestate.Options) { o.MaxTokenBytes = -1 }, "Options.MaxTokenBytes is negative"},

@@ -62,7 +62,7 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 		return "", err
 	}
 	in.keys = m.newKeyring(o)
-	return in.seal()
+	return in.seal(context.Background())
 }
 
 // pointerTo returns state if it is a pointer, and otherwise a pointer to a
@@ -139,5 +139,5 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 		m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: "+leftOutChanged,
 			slog.String("component", c.name), slog.String("field", field))
 	}
-	return in.seal()
+	return in.seal(ctx)
 }

@@ -80,6 +80,10 @@ func TestMetrics(t *testing.T) {
 			for _, p := range data.DataPoints {
 				got = append(got, fmt.Sprintf("%s %s %s: %d, took time: %t", m.Name, m.Unit, p.Attributes.Encoded(encoder), p.Count, p.Sum > 0))
 			}
+		case metricdata.Histogram[int64]:
+			for _, p := range data.DataPoints {
+				got = append(got, fmt.Sprintf("%s %s %s: %d, of bytes: %t", m.Name, m.Unit, p.Attributes.Encoded(encoder), p.Count, p.Sum > 0))
+			}
 		case metricdata.Sum[int64]:
 			for _, p := range data.DataPoints {
 				got = append(got, fmt.Sprintf("%s %s %s: %d", m.Name, m.Unit, p.Attributes.Encoded(encoder), p.Value))
@@ -91,6 +95,7 @@ func TestMetrics(t *testing.T) {
 		"pagestate.open.duration s pagestate.component=counter: 2, took time: true",
 		"pagestate.refused {error} pagestate.error.code=MissingState: 1",
 		"pagestate.seal.duration s pagestate.component=counter: 3, took time: true",
+		"pagestate.token.size By pagestate.component=counter: 3, of bytes: true",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("recorded\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
