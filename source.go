@@ -3,13 +3,12 @@ package pagestate
 // This file finds the tokens in a request: in a header, a form field or a JSON
 // field. It hands them over as they were sent. How many may come, how long each
 // may be and whether one is genuine is decided elsewhere (middleware.go,
-// token.go). The second half is the body that can be read again after a source
-// has looked into it.
+// token.go). The body that can be read again after a source has looked into it
+// is in internal/replay.
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -17,7 +16,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/pagestate/pagestate/internal/replay"
 )
 
 // Source finds the tokens in a request. The sources of this package are
@@ -105,9 +105,9 @@ func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	mediaType, params := contentType(r)
 	switch mediaType {
 	case "application/x-www-form-urlencoded":
-		return nonEmpty(urlencodedValues(peekAll(r, limit), s.field)), nil
+		return nonEmpty(urlencodedValues(replay.PeekAll(r, limit), s.field)), nil
 	case "multipart/form-data":
-		return nonEmpty(multipartValues(peek(r, limit), params["boundary"], s.field)), nil
+		return nonEmpty(multipartValues(replay.Peek(r, limit), params["boundary"], s.field)), nil
 	}
 	return nil, nil
 }
@@ -187,7 +187,7 @@ func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	if len(s.path) == 0 || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
 		return nil, nil
 	}
-	value := peekAll(r, limit)
+	value := replay.PeekAll(r, limit)
 	for _, key := range s.path {
 		value = jsonMember(value, key)
 	}
@@ -284,117 +284,4 @@ func nonEmpty(tokens []string) []string {
 		}
 	}
 	return found
-}
-
-// peekAll returns the whole body, or nil if it is longer than limit or cannot
-// be read.
-func peekAll(r *http.Request, limit int64) []byte {
-	if r.ContentLength > limit {
-		return nil
-	}
-	p := peek(r, limit)
-	if _, err := io.Copy(io.Discard, p); err != nil {
-		return nil
-	}
-	return p.body.head
-}
-
-// peek returns a reader of the body that fails beyond limit bytes, and leaves
-// in r a body that reads from the start whatever was read this way.
-func peek(r *http.Request, limit int64) *peeker {
-	if r.Body == nil || r.Body == http.NoBody {
-		return &peeker{body: &replayBody{rest: http.NoBody}}
-	}
-	body, ok := r.Body.(*replayBody)
-	if !ok {
-		body = &replayBody{rest: r.Body}
-		r.Body = body
-	}
-	return &peeker{body: body, left: limit}
-}
-
-var errPeekLimit = errors.New("pagestate: the body goes on beyond the limit")
-
-type peeker struct {
-	body *replayBody
-	seen int   // how much of the body was read through this peeker
-	left int64 // how much more may be, -1 if there is more
-}
-
-func (p *peeker) Read(b []byte) (int, error) {
-	if p.left < 0 {
-		return 0, errPeekLimit
-	}
-	// One byte more tells a body that ends at the limit from one that goes on.
-	if int64(len(b))-1 > p.left {
-		b = b[:p.left+1]
-	}
-	n, err := p.body.peekAt(p.seen, b)
-	p.seen += n
-	p.left -= int64(n)
-	if p.left < 0 {
-		return n - 1, errPeekLimit
-	}
-	return n, err
-}
-
-// replayBody is a request body whose beginning was read ahead, and is read
-// again by Read. Peeking ends before the handler begins. Read and Close may run
-// at the same time, as with net/http's own body: httputil.ReverseProxy needs
-// that.
-//
-// One thing tells it from the original: ParseForm takes more than 10 MB only if
-// r.Body itself is an http.MaxBytesReader. A urlencoded body that large, of
-// unknown length, is what it then refuses.
-type replayBody struct {
-	rest io.ReadCloser
-
-	mu   sync.Mutex
-	head []byte // read ahead, and not yet again
-	err  error  // what rest answered after head
-}
-
-// peekAt reads what stands at offset and keeps it in head. The offset is at
-// most len(head).
-func (b *replayBody) peekAt(offset int, p []byte) (int, error) {
-	if offset < len(b.head) {
-		return copy(p, b.head[offset:]), nil
-	}
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.rest.Read(p)
-	b.head = append(b.head, p[:n]...)
-	b.err = err
-	return n, err
-}
-
-func (b *replayBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	if len(b.head) > 0 {
-		defer b.mu.Unlock()
-		n := copy(p, b.head)
-		b.head = b.head[n:]
-		if len(b.head) == 0 {
-			b.head = nil // an empty slice would keep its array alive
-		}
-		return n, nil
-	}
-	err := b.err
-	b.err = nil
-	b.mu.Unlock()
-
-	if err != nil {
-		return 0, err
-	}
-	return b.rest.Read(p)
-}
-
-// Close closes the original body and drops what was not replayed: a read after
-// it gets what the original answers then.
-func (b *replayBody) Close() error {
-	b.mu.Lock()
-	b.head, b.err = nil, nil
-	b.mu.Unlock()
-	return b.rest.Close()
 }
