@@ -6,7 +6,7 @@ package pagestate
 //
 // What does not live here: the decision that a state is stale (load.go,
 // model.go), the logging of causes and the call of Options.ErrorHandler
-// (exchange.go).
+// (exchange.go), and what an Accept header says (internal/accept).
 
 import (
 	"context"
@@ -15,12 +15,11 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
+	"github.com/pagestate/pagestate/internal/accept"
 	"github.com/pagestate/pagestate/internal/token"
 )
 
@@ -354,65 +353,5 @@ func wantsPage(r *http.Request) bool {
 	if len(r.Header.Values(stateHeader)) > 0 || len(r.Header.Values("HX-Request")) > 0 {
 		return false
 	}
-	accept := strings.Join(r.Header.Values("Accept"), ",")
-	if len(accept) > maxAccept {
-		// The range at the cut is left out, since without its end it may say
-		// something else.
-		accept = accept[:strings.LastIndexByte(accept[:maxAccept], ',')+1]
-	}
-	return quality(accept, "text", "html") > quality(accept, "application", "json")
-}
-
-// maxAccept is how much of an Accept header is looked at. Browsers send some
-// 150 bytes.
-const maxAccept = 4 << 10
-
-// quality returns the weight that accept gives to a media type: that of the
-// most specific range which covers it, as RFC 9110 has it, and 0 if there is
-// none. Malformed ranges are passed over. A comma inside a quoted parameter
-// makes a range malformed; no range with such a parameter could match here.
-func quality(accept, typ, subtype string) float64 {
-	weight, best := 0.0, 0
-	for part := range strings.SplitSeq(accept, ",") {
-		mediaRange, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		q, ok := takeWeight(params)
-		if s := specificity(mediaRange, params, typ, subtype); ok && s > best {
-			weight, best = q, s
-		}
-	}
-	return weight
-}
-
-// takeWeight removes q from the parameters of a media range and returns it: 1
-// if there is none, and not ok if it isn't a number from 0 to 1.
-func takeWeight(params map[string]string) (q float64, ok bool) {
-	text, found := params["q"]
-	if !found {
-		return 1, true
-	}
-	delete(params, "q")
-	q, err := strconv.ParseFloat(text, 64)
-	return q, err == nil && q >= 0 && q <= 1
-}
-
-// specificity returns 0 if the range does not cover the type, and more the
-// closer it describes it.
-func specificity(mediaRange string, params map[string]string, typ, subtype string) int {
-	for name, value := range params {
-		if name != "charset" || !strings.EqualFold(value, "utf-8") {
-			return 0 // the range wants a variant of the type, and there is none
-		}
-	}
-	switch mediaRange {
-	case typ + "/" + subtype:
-		return 3 + len(params)
-	case typ + "/*":
-		return 2
-	case "*/*":
-		return 1
-	}
-	return 0
+	return accept.Prefers(r.Header.Values("Accept"), "text/html", "application/json")
 }
