@@ -1,21 +1,19 @@
 package pagestate
 
-// This file holds the bindings, which supply the session part of an Owner: on
-// gorilla/sessions, on a cookie of their own, or on anything else. When a request
-// asks its binding is in visitor.go.
+// This file holds the bindings, which supply the session part of an Owner: on a
+// cookie of their own, on gorilla/sessions (internal/gorilla), or on anything
+// else. When a request asks its binding is in visitor.go.
 
 import (
-	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/gorilla/sessions"
 
+	"github.com/pagestate/pagestate/internal/gorilla"
+	"github.com/pagestate/pagestate/internal/sessionid"
 	"github.com/pagestate/pagestate/internal/token"
 )
 
@@ -82,7 +80,7 @@ type Binding interface {
 // So is a [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what
 // it is told to save.
 func Session(store sessions.Store, name string) Binding {
-	return &sessionBinding{store: store, name: name}
+	return gorilla.New(store, name)
 }
 
 // Cookie keeps a random value in a cookie of its own, with no store behind it.
@@ -177,8 +175,8 @@ func checkBinding(b Binding) error {
 	switch b := b.(type) {
 	case nil:
 		return errors.New("pagestate: Options.Session is nil; set it to Session, Cookie or SessionFunc, or to Unbound() to do without on purpose")
-	case *sessionBinding:
-		return b.check()
+	case *gorilla.Binding:
+		return b.Check()
 	case *cookieBinding:
 		return b.check()
 	case funcBinding:
@@ -189,186 +187,15 @@ func checkBinding(b Binding) error {
 	return nil
 }
 
-// prepareSession makes room for the sessions of one request in the context of
-// r, and decodes none. gorilla does so at the first Get, by overwriting *r;
-// done here, on a copy of the caller's request that has not been handed on, it
-// changes nothing that somebody else can see.
+// prepareSession readies r, the middleware's own copy of a request, if the
+// binding may be a Session.
 func prepareSession(b Binding, r *http.Request) {
 	switch b.(type) {
 	case *cookieBinding, funcBinding, unboundBinding:
 	default: // one of the application's may be around a Session
-		sessions.GetRegistry(r)
+		gorilla.Prepare(r)
 	}
 }
-
-// sessionBinding is a session of a gorilla store.
-type sessionBinding struct {
-	store sessions.Store
-	name  string
-}
-
-// sessionKey is the key of the value in the session.
-const sessionKey = "pagestate"
-
-func (b *sessionBinding) Existing(r *http.Request) (string, error) {
-	s, readable, err := b.open(r)
-	if err != nil || !readable {
-		return "", err
-	}
-	if id, _ := s.Values[sessionKey].(string); isSessionID(id) {
-		return id, nil
-	}
-	return "", nil
-}
-
-func (b *sessionBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, error) {
-	id, err := b.Existing(r)
-	if err != nil || id != "" {
-		return id, err
-	}
-	return b.Renew(w, r)
-}
-
-func (b *sessionBinding) Renew(w http.ResponseWriter, r *http.Request) (string, error) {
-	s, readable, err := b.open(r)
-	if err != nil {
-		return "", err
-	}
-	if readable {
-		if err := b.deleteRecord(r, s); err != nil {
-			return "", err
-		}
-	}
-	id := newSessionID()
-	if s.Values == nil {
-		s.Values = make(map[any]any)
-	}
-	s.Values[sessionKey] = id
-	// A record of its own: kept under the old session's id, the new value would
-	// be there for whoever holds the old cookie.
-	s.ID, s.IsNew = "", true
-	if err := b.store.Save(r, w, s); err != nil {
-		delete(s.Values, sessionKey) // else the next Ensure of this request would take it for saved
-		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, withoutPath(err))
-	}
-	// The handler may save the session again, and stores that tell insert from
-	// update go by this.
-	s.IsNew = false
-	return id, nil
-}
-
-// open gets the session through gorilla's registry, so that it is the one the
-// handler sees. It is readable unless the request came with one that is no
-// session; what it holds then means nothing.
-func (b *sessionBinding) open(r *http.Request) (s *sessions.Session, readable bool, err error) {
-	s, err = b.store.Get(r, b.name)
-	readable = err == nil
-	if isNoSession(err) {
-		err = nil
-		if s == nil {
-			s, err = b.store.New(withoutCookies(r), b.name)
-		}
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("pagestate: reading session %q: %w", b.name, withoutPath(err))
-	}
-	if s == nil {
-		return nil, false, fmt.Errorf("pagestate: reading session %q: the store returned none; its New must always return a session", b.name)
-	}
-	// Here and not in Renew alone: the handler may save a session that was only
-	// read.
-	s.Options = bindingOptions(s.Options)
-	return s, readable, nil
-}
-
-// deleteRecord ends the session on the server, if that is where the store keeps
-// it.
-func (b *sessionBinding) deleteRecord(r *http.Request, s *sessions.Session) error {
-	if s.ID == "" || s.IsNew {
-		return nil
-	}
-	old := *s
-	// Some stores do not delete at a negative MaxAge. They save, and so there
-	// must be nothing to save.
-	old.Values = make(map[any]any)
-	options := *s.Options
-	options.MaxAge = -1
-	old.Options = &options
-	if err := b.store.Save(r, noResponse{}, &old); err != nil {
-		return fmt.Errorf("pagestate: deleting the old session %q: %w", b.name, withoutPath(err))
-	}
-	return nil
-}
-
-func (b *sessionBinding) check() error {
-	if v := reflect.ValueOf(b.store); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return errors.New("pagestate: Session: the store is nil; make it before the middleware")
-	}
-	if f, ok := b.store.(*sessions.FilesystemStore); ok && f.Options != nil && f.Options.MaxAge <= 0 {
-		return fmt.Errorf("pagestate: Session: a FilesystemStore with a MaxAge of %d deletes what it saves; give it one above 0", f.Options.MaxAge)
-	}
-	if (&http.Cookie{Name: b.name}).Valid() != nil {
-		return fmt.Errorf("pagestate: Session: a cookie cannot be called %q, and the session's has its name; use letters, digits, - and _", b.name)
-	}
-	return nil
-}
-
-// isNoSession tells a cookie or record that is of no use from a store that
-// failed. The methods are those of securecookie.Error.
-func isNoSession(err error) bool {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, sql.ErrNoRows) {
-		return true
-	}
-	var e interface {
-		IsDecode() bool
-		IsUsage() bool
-		IsInternal() bool
-	}
-	if !errors.As(err, &e) {
-		return false
-	}
-	// A value over the length limit is refused with an error that is of no kind
-	// at all.
-	return e.IsDecode() || !e.IsUsage() && !e.IsInternal()
-}
-
-// withoutPath leaves the path of a file out of an error's text: the name of a
-// session's file is its id, which must not be logged.
-func withoutPath(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return fmt.Errorf("%s: %w", path.Op, path.Err)
-	}
-	return err
-}
-
-// bindingOptions returns a copy of o: a store may give all its sessions the
-// same one.
-func bindingOptions(o *sessions.Options) *sessions.Options {
-	options := sessions.Options{Path: "/"}
-	if o != nil {
-		options = *o
-	}
-	options.HttpOnly = true
-	options.SameSite = http.SameSiteLaxMode
-	return &options
-}
-
-// withoutCookies returns a request for which every store makes a new session.
-func withoutCookies(r *http.Request) *http.Request {
-	r = r.WithContext(r.Context())
-	r.Header = r.Header.Clone()
-	r.Header.Del("Cookie")
-	return r
-}
-
-// noResponse keeps the cookie with which a store says that a session is gone
-// from the browser, which is about to get another.
-type noResponse struct{}
-
-func (noResponse) Header() http.Header         { return http.Header{} }
-func (noResponse) Write(p []byte) (int, error) { return len(p), nil }
-func (noResponse) WriteHeader(int)             {}
 
 // cookieBinding is a cookie without a store; the cookie is what to set but for
 // its value.
@@ -376,7 +203,7 @@ type cookieBinding struct{ cookie http.Cookie }
 
 func (b *cookieBinding) Existing(r *http.Request) (string, error) {
 	for _, c := range r.CookiesNamed(b.cookie.Name) {
-		if isSessionID(c.Value) {
+		if sessionid.Is(c.Value) {
 			return c.Value, nil
 		}
 	}
@@ -392,7 +219,7 @@ func (b *cookieBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, 
 
 func (b *cookieBinding) Renew(w http.ResponseWriter, _ *http.Request) (string, error) {
 	c := b.cookie
-	c.Value = newSessionID()
+	c.Value = sessionid.New()
 	http.SetCookie(w, &c)
 	return c.Value, nil
 }
@@ -441,19 +268,3 @@ type unboundBinding struct{}
 func (unboundBinding) Existing(*http.Request) (string, error)                    { return "", nil }
 func (unboundBinding) Ensure(http.ResponseWriter, *http.Request) (string, error) { return "", nil }
 func (unboundBinding) Renew(http.ResponseWriter, *http.Request) (string, error)  { return "", nil }
-
-const sessionIDLength = 26 // 130 bits
-
-// newSessionID is cut to length, since a later Go may make rand.Text longer,
-// and isSessionID would know none of its values.
-func newSessionID() string { return rand.Text()[:sessionIDLength] }
-
-// isSessionID keeps what others put into a cookie or a session out of the key.
-func isSessionID(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
-			return false
-		}
-	}
-	return len(s) == sessionIDLength
-}

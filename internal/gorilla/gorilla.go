@@ -1,0 +1,202 @@
+// Package gorilla keeps a random value that names the browser session in a
+// session of a gorilla/sessions store.
+package gorilla
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"reflect"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/pagestate/pagestate/internal/sessionid"
+)
+
+// Binding keeps the value in the session of that name. It is a
+// pagestate.Binding, and as safe for concurrent use as the store is.
+type Binding struct {
+	store sessions.Store
+	name  string
+}
+
+// New returns the binding to the session of that name in store. Check says what
+// is wrong with either.
+func New(store sessions.Store, name string) *Binding { return &Binding{store, name} }
+
+// key is that of the value in the session.
+const key = "pagestate"
+
+// Prepare makes room for the sessions of one request in the context of r, and
+// decodes none. gorilla does so at the first Get, by overwriting *r; done here,
+// on a copy of the caller's request that has not been handed on, it changes
+// nothing that somebody else can see.
+func Prepare(r *http.Request) { sessions.GetRegistry(r) }
+
+// Existing returns the value of the session that r came with, "" if there is
+// none. It saves nothing.
+func (b *Binding) Existing(r *http.Request) (string, error) {
+	s, readable, err := b.open(r)
+	if err != nil || !readable {
+		return "", err
+	}
+	if id, _ := s.Values[key].(string); sessionid.Is(id) {
+		return id, nil
+	}
+	return "", nil
+}
+
+// Ensure returns what Existing does, or starts a session if there is none.
+func (b *Binding) Ensure(w http.ResponseWriter, r *http.Request) (string, error) {
+	id, err := b.Existing(r)
+	if err != nil || id != "" {
+		return id, err
+	}
+	return b.Renew(w, r)
+}
+
+// Renew deletes the record of the old session and saves a new one.
+func (b *Binding) Renew(w http.ResponseWriter, r *http.Request) (string, error) {
+	s, readable, err := b.open(r)
+	if err != nil {
+		return "", err
+	}
+	if readable {
+		if err := b.deleteRecord(r, s); err != nil {
+			return "", err
+		}
+	}
+	id := sessionid.New()
+	if s.Values == nil {
+		s.Values = make(map[any]any)
+	}
+	s.Values[key] = id
+	// A record of its own: kept under the old session's id, the new value would
+	// be there for whoever holds the old cookie.
+	s.ID, s.IsNew = "", true
+	if err := b.store.Save(r, w, s); err != nil {
+		delete(s.Values, key) // else the next Ensure of this request would take it for saved
+		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, withoutPath(err))
+	}
+	// The handler may save the session again, and stores that tell insert from
+	// update go by this.
+	s.IsNew = false
+	return id, nil
+}
+
+// open gets the session through gorilla's registry, so that it is the one the
+// handler sees. It is readable unless the request came with one that is no
+// session; what it holds then means nothing.
+func (b *Binding) open(r *http.Request) (s *sessions.Session, readable bool, err error) {
+	s, err = b.store.Get(r, b.name)
+	readable = err == nil
+	if isNoSession(err) {
+		err = nil
+		if s == nil {
+			s, err = b.store.New(withoutCookies(r), b.name)
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("pagestate: reading session %q: %w", b.name, withoutPath(err))
+	}
+	if s == nil {
+		return nil, false, fmt.Errorf("pagestate: reading session %q: the store returned none; its New must always return a session", b.name)
+	}
+	// Here and not in Renew alone: the handler may save a session that was only
+	// read.
+	s.Options = bindingOptions(s.Options)
+	return s, readable, nil
+}
+
+// deleteRecord ends the session on the server, if that is where the store keeps
+// it.
+func (b *Binding) deleteRecord(r *http.Request, s *sessions.Session) error {
+	if s.ID == "" || s.IsNew {
+		return nil
+	}
+	old := *s
+	// Some stores do not delete at a negative MaxAge. They save, and so there
+	// must be nothing to save.
+	old.Values = make(map[any]any)
+	options := *s.Options
+	options.MaxAge = -1
+	old.Options = &options
+	if err := b.store.Save(r, noResponse{}, &old); err != nil {
+		return fmt.Errorf("pagestate: deleting the old session %q: %w", b.name, withoutPath(err))
+	}
+	return nil
+}
+
+// Check returns what there is to say against the binding: a nil store, a store
+// that deletes what it saves, and a name that cannot be a cookie's.
+func (b *Binding) Check() error {
+	if v := reflect.ValueOf(b.store); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("pagestate: Session: the store is nil; make it before the middleware")
+	}
+	if f, ok := b.store.(*sessions.FilesystemStore); ok && f.Options != nil && f.Options.MaxAge <= 0 {
+		return fmt.Errorf("pagestate: Session: a FilesystemStore with a MaxAge of %d deletes what it saves; give it one above 0", f.Options.MaxAge)
+	}
+	if (&http.Cookie{Name: b.name}).Valid() != nil {
+		return fmt.Errorf("pagestate: Session: a cookie cannot be called %q, and the session's has its name; use letters, digits, - and _", b.name)
+	}
+	return nil
+}
+
+// isNoSession tells a cookie or record that is of no use from a store that
+// failed. The methods are those of securecookie.Error.
+func isNoSession(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, sql.ErrNoRows) {
+		return true
+	}
+	var e interface {
+		IsDecode() bool
+		IsUsage() bool
+		IsInternal() bool
+	}
+	if !errors.As(err, &e) {
+		return false
+	}
+	// A value over the length limit is refused with an error that is of no kind
+	// at all.
+	return e.IsDecode() || !e.IsUsage() && !e.IsInternal()
+}
+
+// withoutPath leaves the path of a file out of an error's text: the name of a
+// session's file is its id, which must not be logged.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("%s: %w", path.Op, path.Err)
+	}
+	return err
+}
+
+// bindingOptions returns a copy of o: a store may give all its sessions the
+// same one.
+func bindingOptions(o *sessions.Options) *sessions.Options {
+	options := sessions.Options{Path: "/"}
+	if o != nil {
+		options = *o
+	}
+	options.HttpOnly = true
+	options.SameSite = http.SameSiteLaxMode
+	return &options
+}
+
+// withoutCookies returns a request for which every store makes a new session.
+func withoutCookies(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
+	r.Header.Del("Cookie")
+	return r
+}
+
+// noResponse keeps the cookie with which a store says that a session is gone
+// from the browser, which is about to get another.
+type noResponse struct{}
+
+func (noResponse) Header() http.Header         { return http.Header{} }
+func (noResponse) Write(p []byte) (int, error) { return len(p), nil }
+func (noResponse) WriteHeader(int)             {}
