@@ -6,21 +6,50 @@
 //
 //	<script type="module" src="/pagestate.js"></script>
 //
-// What the script does is told in the file docs/client.md of this module. This
-// package holds the file and serves it, and knows nothing of tokens.
+// The file docs/client.md of this module describes what the script does. This
+// package holds the script and serves it, and knows nothing of tokens.
 package client
 
 import (
 	"bytes"
 	"crypto/sha512"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"net/http"
+	"regexp"
 	"time"
 )
 
-//go:embed pagestate.js
-var script []byte
+// Pages load one module; readers and tools see several, which import each other's
+// names. join removes the imports, each a line of its own, and the word export in
+// front of a declaration, so that all names share one scope. An export list, such
+// as export { fetch }, is what pages may import, and stays.
+//
+//go:embed js/*.js
+var files embed.FS
+
+// parts are the files in the order in which they run, each behind what it imports.
+var parts = []string{"core", "fetch", "form", "htmx", "htmx2", "htmx4"}
+
+var (
+	imports = regexp.MustCompile(`(?m)^import .*\n+`)
+	exports = regexp.MustCompile(`(?m)^export (const|let|class|function|async)\b`)
+)
+
+var script = join()
+
+func join() []byte {
+	var joined []byte
+	for _, part := range parts {
+		file, err := files.ReadFile("js/" + part + ".js")
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		file = exports.ReplaceAll(imports.ReplaceAll(file, nil), []byte("$1"))
+		joined = append(append(joined, file...), '\n')
+	}
+	return joined
+}
 
 // Handler serves the script, at whatever path it is mounted. Browsers keep it,
 // and ask with its ETag whether it has changed. It is safe for concurrent use.

@@ -6,11 +6,51 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate/client"
 )
+
+// TestFiles wants every line of every file in the script, less what joins them.
+func TestFiles(t *testing.T) {
+	rec := httptest.NewRecorder()
+	client.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/pagestate.js", nil))
+	script := rec.Body.String()
+	names, err := filepath.Glob("js/*.js")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("found %q, %v", names, err)
+	}
+	for _, name := range names {
+		file, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines strings.Builder
+		for line := range strings.Lines(string(file)) {
+			if strings.HasPrefix(line, "import ") {
+				if !strings.HasSuffix(line, ";\n") {
+					t.Errorf("%s: an import that goes on in another line: %s", name, line)
+				}
+				continue
+			}
+			if !strings.HasPrefix(line, "export {") {
+				line = strings.TrimPrefix(line, "export ")
+			}
+			lines.WriteString(line)
+		}
+		if !strings.Contains(script, strings.TrimLeft(lines.String(), "\n")) {
+			t.Errorf("%s is not in the script", name)
+		}
+	}
+	for line := range strings.Lines(script) {
+		if strings.HasPrefix(line, "import ") || strings.HasPrefix(line, "export ") && line != "export { fetch };\n" {
+			t.Errorf("the script has the line %s", line)
+		}
+	}
+}
 
 func TestHandler(t *testing.T) {
 	server := httptest.NewServer(client.Handler())
@@ -46,7 +86,7 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s: %q, not %q", name, got, want)
 		}
 	}
-	if first.StatusCode != http.StatusOK || !strings.Contains(script, "export async function fetch(") {
+	if first.StatusCode != http.StatusOK || !strings.Contains(script, "\nexport { fetch };\n") {
 		t.Errorf("got %s, %q", first.Status, script)
 	}
 	sum := sha512.Sum384([]byte(script))

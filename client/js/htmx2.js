@@ -1,0 +1,54 @@
+import { FIELD, HEADER, ROOT, abort, componentOf, exchange, rootOf, sameOrigin, unsafe } from './core.js';
+import { inPlace, queued } from './htmx.js';
+
+addEventListener('htmx:configRequest', ({ detail }) => {
+  if (detail.useUrlParams || detail.elt.closest(ROOT)) detail.formData.delete(FIELD);
+});
+
+// The events of htmx 2 on a replaced element reach nobody, so this hangs on the
+// XMLHttpRequest.
+addEventListener('htmx:beforeSend', ({ detail }) => {
+  const { elt, xhr, requestConfig: { verb, headers }, pathInfo } = detail, root = elt.closest(ROOT);
+  if (!root || !sameOrigin(pathInfo.finalRequestPath) || (detail.boosted && !unsafe(verb))) return;
+  const c = componentOf(root), { onload, onabort } = xhr, internal = elt['htmx-internal-data'];
+  if (internal && unsafe(verb) && !queued(elt)) internal.xhr = null;
+  let waits = true;
+  const drop = () => { // tidies up after the request, and shows nothing
+    elt.addEventListener('htmx:beforeOnLoad', event => event.preventDefault(), { once: true });
+    onload.call(xhr);
+  };
+  const use = async (response, fate) => {
+    if (fate !== 'show' || !(detail.target = inPlace(c, root, detail.target))) return drop();
+    onload.call(xhr);
+    await swapped(c, detail.target);
+  };
+  const send = (url, init) => new Promise((resolve, reject) => {
+    if (!waits) throw abort('aborted');
+    waits = false;
+    delete xhr.abort;
+    if (init.headers.has(HEADER)) xhr.setRequestHeader(HEADER, init.headers.get(HEADER));
+    const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
+    xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status }));
+    xhr.addEventListener('loadend', reject); // without a load
+    xhr.send(init.body);
+  });
+  xhr.abort = () => { waits = false; onabort.call(xhr); }; // the browser's tells nobody before it is sent
+  xhr.send = body => {
+    delete xhr.send;
+    if (typeof body === 'string' && headers['Content-Type'] === 'application/x-www-form-urlencoded') body = new URLSearchParams(body);
+    exchange(c, '', { method: verb, body }, use, send).catch(() => waits && drop());
+  };
+});
+
+// swapped waits for a swap with a delay or a view transition. What it is not done
+// with has a class; that of a swap that failed stays, hence the 5 seconds.
+async function swapped(c, target) {
+  const classes = '.htmx-swapping, .htmx-settling', waits = elt => elt?.matches(classes) || elt?.querySelector(classes);
+  for (let i = 0; i < 500 && (waits(target) || waits(rootOf(c))); i++) await new Promise(resolve => setTimeout(resolve, 10));
+}
+
+// The history of htmx 2 copies pages to sessionStorage. One with tokens must not
+// be found there.
+addEventListener('htmx:historyItemCreated', ({ detail: { item } }) => {
+  if (document.querySelector(ROOT)) item.url = item.content = '';
+});
