@@ -30,7 +30,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // forgedState has a field of each kind that can be saved.
@@ -665,24 +665,19 @@ func limitOf[T any](name string, at, over []byte) limitCase {
 
 // limitMany is an array of n values.
 func limitMany(n int, value ...byte) []byte {
-	return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat(value, n)...)
+	return append(wire.AppendArrayHeader(nil, n), bytes.Repeat(value, n)...)
 }
 
 func limitNested(n int) []byte { return append(bytes.Repeat([]byte{0x91}, n), 0xc0) }
 
 // limitNumber is a big.Int with a magnitude of n bytes.
 func limitNumber(n int) []byte {
-	return msgp.AppendBytes(nil, append([]byte{0}, bytes.Repeat([]byte{0xff}, n)...))
+	return wire.AppendBytes(nil, append([]byte{0}, bytes.Repeat([]byte{0xff}, n)...))
 }
 
 func limitFloat(precision uint64, exponent int64) []byte {
-	b := append(msgp.AppendUint64([]byte{0x96}, precision), 0, 0xc2, 0xc2)
-	if exponent < 0 {
-		b = msgp.AppendInt64(b, exponent)
-	} else {
-		b = msgp.AppendUint64(b, uint64(exponent))
-	}
-	return append(b, limitNumber(1)...)
+	b := append(wire.AppendUint([]byte{0x96}, precision), 0, 0xc2, 0xc2)
+	return append(wire.AppendInt(b, exponent), limitNumber(1)...)
 }
 
 type (

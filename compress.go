@@ -12,8 +12,7 @@ import (
 	"sync"
 
 	inflate "github.com/klauspost/compress/flate"
-	"github.com/pagestate/pagestate/internal/codec"
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // Compressed has the states of a component compressed (DEFLATE) before they are
@@ -64,7 +63,7 @@ func compressData(plain []byte, head int) []byte {
 	w.Reset(io.Discard) // else out would live as long as w
 	compressors.Put(w)
 
-	data := msgp.AppendBytes(bytes.Clone(plain[:head]), out.Bytes())
+	data := wire.AppendBytes(bytes.Clone(plain[:head]), out.Bytes())
 	if len(data) >= len(plain) {
 		return plain
 	}
@@ -74,7 +73,8 @@ func compressData(plain []byte, head int) []byte {
 // isCompressed reports whether data is compressed: then it is bytes, where shapes
 // begin with an array.
 func isCompressed(data []byte) bool {
-	return len(data) > 0 && msgp.NextType(data) == msgp.BinType
+	d := wire.Decoder{Data: data}
+	return d.Kind() == wire.BytesKind
 }
 
 // decompressData returns data as the codec made it. It takes about three times the
@@ -83,7 +83,7 @@ func decompressData(data []byte, maxTokenBytes int) ([]byte, error) {
 	if !isCompressed(data) {
 		return data, nil
 	}
-	r := codec.NewReader(data)
+	r := wire.NewReader(data)
 	compressed := r.Bytes()
 	if rest, err := r.Rest(); err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: its compressed data is malformed", ErrInvalid)

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // deflated is data as any DEFLATE library may write it.
@@ -49,7 +49,7 @@ func TestCompressedData(t *testing.T) {
 	}
 	good := in.Data
 	limit := m.opt.MaxTokenBytes / 4 * 3
-	asBytes := func(b []byte) []byte { return msgp.AppendBytes(nil, b) }
+	asBytes := func(b []byte) []byte { return wire.AppendBytes(nil, b) }
 	tests := []struct {
 		what string
 		data []byte
@@ -136,7 +136,7 @@ func TestCompressorsForget(t *testing.T) {
 	w, _ := flate.NewWriter(&fresh, flate.BestSpeed)
 	w.Write(bytes.Repeat(plain[4:], 4))
 	w.Close()
-	want := msgp.AppendBytes([]byte("head"), fresh.Bytes())
+	want := wire.AppendBytes([]byte("head"), fresh.Bytes())
 	for range 20 {
 		compressData(secret, 0)
 		if got := compressData(append([]byte("head"), bytes.Repeat(plain[4:], 4)...), 4); !bytes.Equal(got, want) {
@@ -211,11 +211,11 @@ func TestCompressorsAreUsedAtOnce(t *testing.T) {
 			own := []byte(strings.Repeat(fmt.Sprintf("of visitor %d ", i), 20+i))
 			for range 20 {
 				data := compressData(own, 0)
-				_, compressed, err := msgp.ReadBytesZC(data)
-				if err != nil || len(compressed) > 0 {
+				r := wire.NewReader(data)
+				b := r.Bytes()
+				if rest, err := r.Rest(); err != nil || len(rest) > 0 {
 					t.Error("not compressed")
 				}
-				b, _, _ := msgp.ReadBytesZC(data)
 				if got, err := decompress(b, 1<<20); err != nil || !bytes.Equal(got, own) {
 					t.Errorf("%q, %v", got, err)
 				}
@@ -249,8 +249,9 @@ func FuzzDecompress(f *testing.F) {
 		if len(again) >= len(data) {
 			return // it stayed as it was
 		}
-		b, _, err := msgp.ReadBytesZC(again)
-		if err != nil {
+		r := wire.NewReader(again)
+		b := r.Bytes()
+		if _, err := r.Rest(); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := decompress(b, limit); err != nil || !bytes.Equal(got, data) {

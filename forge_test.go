@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/fernet/fernet-go"
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // forger holds the key of one owner.
@@ -84,8 +84,8 @@ const (
 	envelopePayload
 )
 
-func forgedText(s string) *forgedValue { return &forgedValue{leaf: msgp.AppendString(nil, s)} }
-func forgedNumber(n int) *forgedValue  { return &forgedValue{leaf: msgp.AppendUint64(nil, uint64(n))} }
+func forgedText(s string) *forgedValue { return &forgedValue{leaf: wire.AppendString(nil, s)} }
+func forgedNumber(n int) *forgedValue  { return &forgedValue{leaf: wire.AppendUint(nil, uint64(n))} }
 
 // parseForged takes what was sealed apart, the tables in the shapes too.
 func parseForged(t testing.TB, plain []byte) *forgedValue {
@@ -96,8 +96,9 @@ func parseForged(t testing.TB, plain []byte) *forgedValue {
 	}
 	shapes := e.inner[envelopeShapes]
 	for i := 0; i < len(shapes.inner); i += 2 {
-		content, _, err := msgp.ReadBytesZC(shapes.inner[i].leaf)
-		if err != nil {
+		r := wire.NewReader(shapes.inner[i].leaf)
+		content := r.Bytes()
+		if _, err := r.Rest(); err != nil {
 			t.Fatal(err)
 		}
 		table, _ := parseValue(t, content)
@@ -107,23 +108,41 @@ func parseForged(t testing.TB, plain []byte) *forgedValue {
 }
 
 func parseValue(t testing.TB, b []byte) (v *forgedValue, rest []byte) {
-	var n uint32
+	var n int
 	var err error
 	v = new(forgedValue)
-	switch msgp.NextType(b) {
-	case msgp.ArrayType:
+	d := wire.Decoder{Data: b}
+	switch d.Kind() {
+	case wire.ArrayKind:
 		v.kind = 'a'
-		n, rest, err = msgp.ReadArrayHeaderBytes(b)
-	case msgp.MapType:
+		n, err = d.ArrayHeader()
+	case wire.MapKind:
 		v.kind = 'm'
-		n, rest, err = msgp.ReadMapHeaderBytes(b)
+		n, err = d.MapHeader()
 		n *= 2
+	case wire.NilKind:
+		d.Nil()
+	case wire.BoolKind:
+		_, err = d.Bool()
+	case wire.UintKind:
+		_, err = d.Uint()
+	case wire.IntKind:
+		_, err = d.Int()
+	case wire.Float32Kind:
+		_, err = d.Float32()
+	case wire.Float64Kind:
+		_, err = d.Float64()
+	case wire.StringKind:
+		_, err = d.String()
 	default:
-		rest, err = msgp.Skip(b)
-		v.leaf = b[:len(b)-len(rest)]
+		_, err = d.Bytes()
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	rest = d.Rest()
+	if v.kind == 0 {
+		v.leaf = b[:d.Pos]
 	}
 	for range n {
 		var inner *forgedValue
@@ -143,11 +162,11 @@ func (v *forgedValue) append(b []byte) []byte {
 	case 0:
 		return append(b, v.leaf...)
 	case 'a':
-		b = msgp.AppendArrayHeader(b, n+v.lie)
+		b = wire.AppendArrayHeader(b, int(n+v.lie))
 	case 'm':
-		b = msgp.AppendMapHeader(b, n/2+v.lie)
+		b = wire.AppendMapHeader(b, int(n/2+v.lie))
 	case 'b':
-		b = msgp.AppendBytesHeader(b, uint32(len(content)))
+		b = wire.AppendBytesHeader(b, len(content))
 	}
 	return append(b, content...)
 }
@@ -207,7 +226,7 @@ func (f *forgery) wide() int { return f.next()<<8 | f.next() }
 const mostForged = 20_000
 
 // forgedParent is the instance of the parent that forged children have.
-var forgedParent = &forgedValue{leaf: msgp.AppendBytes(nil, []byte("the parent's own"))}
+var forgedParent = &forgedValue{leaf: wire.AppendBytes(nil, []byte("the parent's own"))}
 
 // forge changes one of the seeds as the script says.
 func forge(seeds []*forgedValue, which byte, child bool, script []byte) []byte {
@@ -248,8 +267,8 @@ var leaves = [][]byte{
 	unhex("90"), unhex("80"), unhex("a0"), unhex("c400"), unhex("c40100"), unhex("c4020001"), unhex("c40101"), unhex("92c0c0"), unhex("91c0"),
 	unhex("ddffffffff"), unhex("df7fffffff"), unhex("dbffffffff"), unhex("c680000000"), unhex("dc0000"), unhex("d900"),
 	unhex("c1"), unhex("d40001"), unhex("c70cff000000000000000000000000"), unhex("d6ff00000000"),
-	msgp.AppendString(nil, "forged"), msgp.AppendString(nil, "elsewhere"), msgp.AppendString(nil, "{0}"), msgp.AppendString(nil, "?"), msgp.AppendString(nil, "^1;"),
-	msgp.AppendString(nil, "item"), msgp.AppendString(nil, "row"), msgp.AppendString(nil, "money"), msgp.AppendString(nil, "rows"), msgp.AppendString(nil, "body"),
+	wire.AppendString(nil, "forged"), wire.AppendString(nil, "elsewhere"), wire.AppendString(nil, "{0}"), wire.AppendString(nil, "?"), wire.AppendString(nil, "^1;"),
+	wire.AppendString(nil, "item"), wire.AppendString(nil, "row"), wire.AppendString(nil, "money"), wire.AppendString(nil, "rows"), wire.AppendString(nil, "body"),
 	unhex("960000c2c200c40100"), unhex("96cd200005c3c300c40100"), unhex("960100c2c2ce00010000c4020001"), unhex("92c4020001c4020001"),
 	unhex("93d38000000000000000ce3b9ac9ffd280000000"), unhex("921391921481a0921390"), unhex("922090"), unhex("9221c0"), unhex("9222c0"), unhex("9223c0"),
 }
@@ -305,12 +324,12 @@ func (f *forgery) change(e *forgedValue) {
 		*v = forgedValue{leaf: f.script[:n]}
 		f.script = f.script[n:]
 	case 12: // a number
-		*v = forgedValue{leaf: msgp.AppendUint64(nil, uint64(n)<<(f.next()%57))}
+		*v = forgedValue{leaf: wire.AppendUint(nil, uint64(n)<<(f.next()%57))}
 	case 13: // much text, or many bytes
 		if n%2 == 0 {
-			*v = forgedValue{leaf: msgp.AppendString(nil, string(make([]byte, n*n/8)))}
+			*v = forgedValue{leaf: wire.AppendString(nil, string(make([]byte, n*n/8)))}
 		} else {
-			*v = forgedValue{leaf: msgp.AppendBytes(nil, make([]byte, n*n/8))}
+			*v = forgedValue{leaf: wire.AppendBytes(nil, make([]byte, n*n/8))}
 		}
 	case 14: // a field that had another name when this was sealed
 		forgeField(e, n, func(table []*forgedValue, at int, _ *forgedValue) []*forgedValue {
@@ -348,11 +367,8 @@ func forgeField(e *forgedValue, n int, do func(table []*forgedValue, at int, fie
 
 // forgedData is what follows the head of an envelope: the shapes and the state.
 func forgedData(plain []byte) (data []byte, err error) {
-	data = plain[9:]
-	for range envelopeShapes - envelopeComponent {
-		if data, err = msgp.Skip(data); err != nil {
-			return nil, err
-		}
-	}
-	return data, nil
+	r := wire.NewReader(plain[9:])
+	_, _, _ = r.String(), r.Uint(), r.String() // component, version, key
+	_, _, _ = r.Bytes(), r.Bytes(), r.Uint()   // parent, instance, revision
+	return r.Rest()
 }

@@ -6,11 +6,7 @@ require (
 	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611
 	github.com/gorilla/sessions v1.4.0
 	github.com/klauspost/compress v1.20.4
-	github.com/tinylib/msgp v1.6.5
 	golang.org/x/crypto v0.55.0
 )
 
-require (
-	github.com/gorilla/securecookie v1.1.2 // indirect
-	github.com/philhofer/fwd v1.2.0 // indirect
-)
+require github.com/gorilla/securecookie v1.1.2 // indirect

@@ -5,15 +5,14 @@
 // method of a value's type is ever called, but for the functions of a [Custom].
 //
 // The package knows types and bytes. It knows nothing of HTTP, keys or tokens:
-// what protects the bytes and whose they are is decided above it.
+// what protects the bytes and whose they are is decided above it. The forms of
+// MessagePack are those of package wire.
 //
 //	types.go      the registered types and the safe list, with its faults
 //	plan.go       one registered type: encoding and decoding it
 //	shape.go      field names and signatures: how a type may change between deploys
-//	form.go       the forms of MessagePack
 //	encoder.go    writing, with the limits that hold while writing
 //	decoder.go    strict reading, within a memory budget
-//	reader.go     the same for what stands around encoded data
 //	scalar.go     numbers, strings and bytes
 //	container.go  pointers, slices, arrays and maps
 //	plain.go      the commonest slices and maps, without reflection
@@ -33,12 +32,14 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // What encoding and decoding refuse. Every error they return wraps one of these.
 var (
 	// ErrMalformed means data that Encode never writes.
-	ErrMalformed = errors.New("malformed data")
+	ErrMalformed = wire.ErrMalformed
 	// ErrOutdated means data that another version of the types wrote.
 	ErrOutdated = errors.New("saved by another version of the type")
 	// ErrLimit means a value or data over one of the limits below.

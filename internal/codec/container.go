@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // pointerNode writes what it points to, or nil. Where that may be nil itself,
@@ -47,7 +47,7 @@ func (n *pointerNode) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n *pointerNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
 	if err := d.charge(1, n.size); err != nil {
@@ -128,10 +128,10 @@ func encodeElements(e *encoder, elem node, v reflect.Value, length int) error {
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
-	length, err := d.arrayHeader()
+	length, err := d.ArrayHeader()
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (n *arrayNode) least() int {
 	if n.length > 0 && elem > maxLeast/n.length {
 		return maxLeast
 	}
-	return headerSize(uint32(n.length)) + n.length*elem
+	return wire.HeaderSize(n.length) + n.length*elem
 }
 
 // maxLeast is where least sizes stop to grow: arrays of arrays could take more
@@ -332,7 +332,7 @@ func (n *mapNode) encode(e *encoder, v reflect.Value) error {
 	if err := e.enter(); err != nil {
 		return e.failed(v, "", err)
 	}
-	e.buf = msgp.AppendMapHeader(e.buf, uint32(v.Len()))
+	e.buf = wire.AppendMapHeader(e.buf, v.Len())
 	if err := n.encodeEntries(e, v); err != nil {
 		return err
 	}
@@ -403,10 +403,10 @@ func (n *mapNode) encodeKey(e *encoder, k reflect.Value) error {
 }
 
 func (n *mapNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
-	length, err := d.mapHeader()
+	length, err := d.MapHeader()
 	if err != nil {
 		return err
 	}
@@ -457,11 +457,11 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 	for i := range length {
 		key.SetZero()
 		elem.SetZero()
-		start := d.pos
+		start := d.Pos
 		if err := n.key.decode(d, key); err != nil {
 			return at("[key]", err)
 		}
-		encoded := d.payload[start:d.pos]
+		encoded := d.Data[start:d.Pos]
 		if i > 0 && bytes.Compare(last, encoded) >= 0 {
 			return errKeyOrder
 		}

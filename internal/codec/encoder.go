@@ -10,7 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // encoder holds what one Encode needs beside the plan.
@@ -80,15 +80,15 @@ type address struct {
 
 // open begins an array of n values.
 func (e *encoder) open(n int) error {
-	if n <= lastFix && e.depth < MaxDepth && len(e.buf)-e.start <= e.limit {
+	if n <= wire.LastFix && e.depth < MaxDepth && len(e.buf)-e.start <= e.limit {
 		e.depth++
-		e.buf = append(e.buf, fixarray|byte(n))
+		e.buf = append(e.buf, wire.FixArray|byte(n))
 		return nil
 	}
 	if err := e.enter(); err != nil {
 		return err
 	}
-	e.buf = msgp.AppendArrayHeader(e.buf, uint32(n))
+	e.buf = wire.AppendArrayHeader(e.buf, n)
 	return nil
 }
 
@@ -162,83 +162,53 @@ func (e *encoder) elements(n int) error {
 // charge counts what the decoder will charge for the same value.
 func (e *encoder) charge(n, size int) { e.charged += n * size }
 
-func (e *encoder) nil() { e.buf = append(e.buf, nilByte) }
+func (e *encoder) nil() { e.buf = append(e.buf, wire.Nil) }
 
 func (e *encoder) bool(v bool) {
 	if v {
-		e.buf = append(e.buf, trueByte)
+		e.buf = append(e.buf, wire.True)
 	} else {
-		e.buf = append(e.buf, falseByte)
+		e.buf = append(e.buf, wire.False)
 	}
 }
 
-func (e *encoder) float64(f float64) { e.long(float64Byte, math.Float64bits(f)) }
+func (e *encoder) float64(f float64) {
+	u := math.Float64bits(f)
+	e.buf = append(e.buf, wire.Float64, byte(u>>56), byte(u>>48), byte(u>>40), byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+}
 
 func (e *encoder) float32(f float32) {
 	u := math.Float32bits(f)
-	e.buf = append(e.buf, float32Byte, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+	e.buf = append(e.buf, wire.Float32, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 }
 
-// uint takes the shortest form.
+// These append the commonest forms themselves: e.buf is not told to the collector
+// again then.
+
 func (e *encoder) uint(u uint64) {
-	if u <= lastFixint {
+	if u <= wire.LastFixInt {
 		e.buf = append(e.buf, byte(u))
 	} else {
-		e.longUint(u)
+		e.buf = wire.AppendUint(e.buf, u)
 	}
 }
 
-func (e *encoder) longUint(u uint64) {
-	switch {
-	case u <= math.MaxUint8:
-		e.buf = append(e.buf, firstUint, byte(u))
-	case u <= math.MaxUint16:
-		e.buf = append(e.buf, firstUint+1, byte(u>>8), byte(u))
-	case u <= math.MaxUint32:
-		e.buf = append(e.buf, firstUint+2, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
-	default:
-		e.long(firstUint+3, u)
-	}
-}
-
-// int takes the shortest form, as every MessagePack writer does: an unsigned
-// one for a number that is not negative.
 func (e *encoder) int(i int64) {
 	if i >= 0 {
 		e.uint(uint64(i))
 	} else {
-		e.negative(i)
+		e.buf = wire.AppendInt(e.buf, i)
 	}
-}
-
-func (e *encoder) negative(i int64) {
-	switch {
-	case i >= -32:
-		e.buf = append(e.buf, byte(i))
-	case i >= math.MinInt8:
-		e.buf = append(e.buf, firstInt, byte(i))
-	case i >= math.MinInt16:
-		e.buf = append(e.buf, firstInt+1, byte(i>>8), byte(i))
-	case i >= math.MinInt32:
-		e.buf = append(e.buf, firstInt+2, byte(i>>24), byte(i>>16), byte(i>>8), byte(i))
-	default:
-		e.long(firstInt+3, uint64(i))
-	}
-}
-
-// long writes eight bytes behind the one that says what they are.
-func (e *encoder) long(form byte, u uint64) {
-	e.buf = append(e.buf, form, byte(u>>56), byte(u>>48), byte(u>>40), byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 }
 
 func (e *encoder) string(s string) {
-	if len(s) > lastFixstr {
+	if len(s) > wire.LastFixStr {
 		e.strings = true
-		e.buf = msgp.AppendString(e.buf, s)
+		e.buf = wire.AppendString(e.buf, s)
 		return
 	}
 	e.strings = e.strings || s != ""
-	e.buf = append(e.buf, fixstr|byte(len(s)))
+	e.buf = append(e.buf, wire.FixStr|byte(len(s)))
 	start := len(e.buf)
 	if len(s) > cap(e.buf)-start {
 		e.buf = append(e.buf, s...)
@@ -249,7 +219,7 @@ func (e *encoder) string(s string) {
 	copy(e.buf[start:], s)
 }
 
-func (e *encoder) bytes(b []byte) { e.buf = msgp.AppendBytes(e.buf, b) }
+func (e *encoder) bytes(b []byte) { e.buf = wire.AppendBytes(e.buf, b) }
 
 // failed puts step in front of the path of err, which encoding what v holds
 // returned. The way out of a value nested too deep leads past whatever led

@@ -127,7 +127,7 @@ func FuzzSkip(f *testing.F) {
 			return
 		}
 		// What was skipped is one value: nothing of it is missing, and nothing can be.
-		value := b[:d.pos]
+		value := b[:d.Pos]
 		for i := range value {
 			if cut := newDecoder(value[:i]); cut.skip() == nil {
 				t.Errorf("skipped %x cut at %d", value, i)

@@ -77,13 +77,13 @@ func (t *Types) dynamic(e *encoder, typ reflect.Type) (uint64, node, error) {
 }
 
 func (n *interfaceNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
 	if err := d.open(2); err != nil {
 		return err
 	}
-	number, err := d.uint()
+	number, err := d.Uint()
 	if err != nil {
 		return err
 	}

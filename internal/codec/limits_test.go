@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // Each limit at its last value and one beyond it, while encoding and while
@@ -77,15 +77,15 @@ func set(n int) map[int]struct{} {
 
 // setPayload is the payload of set(n), without its limit.
 func setPayload(n int) []byte {
-	b := msgp.AppendMapHeader(nil, uint32(n))
+	b := wire.AppendMapHeader(nil, n)
 	for i := range n {
-		b = append(appendInt(b, int64(i)), 0x90)
+		b = append(wire.AppendInt(b, int64(i)), 0x90)
 	}
 	return b
 }
 
 func listPayload(n int) []byte {
-	return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat([]byte{0x90}, n)...)
+	return append(wire.AppendArrayHeader(nil, n), bytes.Repeat([]byte{0x90}, n)...)
 }
 
 // hollow has elements that take more memory than 64 times their bytes: an
@@ -101,7 +101,7 @@ func hollowValue(n int) hollow {
 }
 
 func hollowPayload(n int) []byte {
-	return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat([]byte{0x80}, n)...)
+	return append(wire.AppendArrayHeader(nil, n), bytes.Repeat([]byte{0x80}, n)...)
 }
 
 // hollowLimit is the most elements of a hollow whose memory, 24 bytes and 157
@@ -109,13 +109,13 @@ func hollowPayload(n int) []byte {
 const hollowLimit = (1<<20 + 64*3 - 24) / (157 - 64)
 
 func floatPayload(precision uint64, exponent int64) []byte {
-	b := msgp.AppendUint64([]byte{0x96}, precision)
+	b := wire.AppendUint([]byte{0x96}, precision)
 	b = append(b, 0, 0xc2, 0xc2)
-	return append(appendInt(b, exponent), 0xc4, 2, 0, 1)
+	return append(wire.AppendInt(b, exponent), 0xc4, 2, 0, 1)
 }
 
 func intPayload(size int) []byte {
-	return msgp.AppendBytes(nil, append([]byte{0}, bytes.Repeat([]byte{0xff}, size)...))
+	return wire.AppendBytes(nil, append([]byte{0}, bytes.Repeat([]byte{0xff}, size)...))
 }
 
 func TestLimits(t *testing.T) {
@@ -265,23 +265,23 @@ func TestMemoryStaysWithinBudget(t *testing.T) {
 	fill := func(elem string) []byte {
 		b := unhex(elem)
 		n := size / len(b)
-		return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat(b, n)...)
+		return append(wire.AppendArrayHeader(nil, n), bytes.Repeat(b, n)...)
 	}
 	pairs := func(elem string) []byte {
 		b := unhex(elem)
 		n := size / (3 + len(b))
-		payload := msgp.AppendMapHeader(nil, uint32(n))
+		payload := wire.AppendMapHeader(nil, n)
 		for i := range n {
-			payload = append(msgp.AppendUint16(payload, uint16(1<<15+i)), b...)
+			payload = append(wire.AppendUint(payload, uint64(1<<15+i)), b...)
 		}
 		return payload
 	}
 	addresses := func() []byte {
 		n := size / 22
-		payload := msgp.AppendArrayHeader(nil, uint32(n))
+		payload := wire.AppendArrayHeader(nil, n)
 		for i := range n {
 			zone := []byte{byte(i >> 8), byte(i), 'z', 'z'}
-			payload = msgp.AppendBytes(payload, append([]byte{0xfe, 0x80, 15: 1}, zone...))
+			payload = wire.AppendBytes(payload, append([]byte{0xfe, 0x80, 15: 1}, zone...))
 		}
 		return payload
 	}
@@ -416,8 +416,8 @@ func TestSkip(t *testing.T) {
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			if err == nil && (d.left() > 0 || d.depth != 0) {
-				t.Errorf("%d bytes left, at depth %d", d.left(), d.depth)
+			if err == nil && (d.Left() > 0 || d.depth != 0) {
+				t.Errorf("%d bytes left, at depth %d", d.Left(), d.depth)
 			}
 		})
 	}

@@ -60,7 +60,7 @@ func (n *namedNode) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n *namedNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
 	if err := d.open(2); err != nil {

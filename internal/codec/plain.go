@@ -46,7 +46,7 @@ func (d *decoder) strings(length int) []string {
 		return make([]string, length)
 	}
 	if len(d.shared) < length {
-		d.shared = make([]string, max(length, min(smallLists, d.left())))
+		d.shared = make([]string, max(length, min(smallLists, d.Left())))
 	}
 	list := d.shared[:length:length]
 	d.shared = d.shared[length:]
@@ -68,16 +68,16 @@ func newPlainMap(typ reflect.Type) plainMap {
 	case reflect.TypeFor[string]():
 		return stringMap[string]{(*encoder).string, (*decoder).string}
 	case reflect.TypeFor[bool]():
-		return stringMap[bool]{(*encoder).bool, (*decoder).bool}
+		return stringMap[bool]{(*encoder).bool, (*decoder).Bool}
 	case reflect.TypeFor[int64]():
-		return stringMap[int64]{(*encoder).int, (*decoder).int}
+		return stringMap[int64]{(*encoder).int, (*decoder).Int}
 	case reflect.TypeFor[float64]():
-		return stringMap[float64]{(*encoder).float64, (*decoder).float64}
+		return stringMap[float64]{(*encoder).float64, (*decoder).Float64}
 	case reflect.TypeFor[int]():
 		return stringMap[int]{
 			func(e *encoder, i int) { e.int(int64(i)) },
 			func(d *decoder) (int, error) {
-				i, err := d.int()
+				i, err := d.Int()
 				if int64(int(i)) != i {
 					return 0, errTooLarge
 				}

@@ -196,7 +196,7 @@ func (p *Plan) decode(d *decoder, data []byte, v reflect.Value) error {
 	if err := p.node.decode(d, v); err != nil {
 		return err
 	}
-	if d.left() > 0 {
+	if d.Left() > 0 {
 		return malformed("more than a payload")
 	}
 	if d.met < len(d.groups) {

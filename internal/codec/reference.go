@@ -57,7 +57,7 @@ func (n *referenceNode) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
 	if len(d.list) == MaxReferences {
@@ -83,7 +83,7 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 // than there are bytes that could be one.
 func (d *decoder) reference() *reference {
 	if len(d.room) == 0 {
-		d.room = make([]reference, min(referencesAtOnce, 1+d.left()))
+		d.room = make([]reference, min(referencesAtOnce, 1+d.Left()))
 	}
 	ref := &d.room[0]
 	d.room = d.room[1:]

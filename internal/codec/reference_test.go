@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // References and what is saved by name: what is written of them, which forms are
@@ -247,7 +247,7 @@ func TestForgedReferences(t *testing.T) {
 
 // refPayload is that of n references of one byte each.
 func refPayload(n int) []byte {
-	return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat([]byte{1}, n)...)
+	return append(wire.AppendArrayHeader(nil, n), bytes.Repeat([]byte{1}, n)...)
 }
 
 func TestReferenceLimit(t *testing.T) {

@@ -3,6 +3,8 @@ package codec
 import (
 	"reflect"
 	"strconv"
+
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // leaf is what the nodes without others below them have in common.
@@ -62,13 +64,13 @@ func (d *decoder) scalar(v reflect.Value) error {
 		}
 		v.SetString(s)
 	case kind == reflect.Bool:
-		b, err := d.bool()
+		b, err := d.Bool()
 		if err != nil {
 			return err
 		}
 		v.SetBool(b)
 	case kind <= reflect.Int64:
-		i, err := d.int()
+		i, err := d.Int()
 		if err != nil {
 			return err
 		}
@@ -77,7 +79,7 @@ func (d *decoder) scalar(v reflect.Value) error {
 		}
 		v.SetInt(i)
 	case kind <= reflect.Uint64:
-		u, err := d.uint()
+		u, err := d.Uint()
 		if err != nil {
 			return err
 		}
@@ -86,13 +88,13 @@ func (d *decoder) scalar(v reflect.Value) error {
 		}
 		v.SetUint(u)
 	case kind == reflect.Float64:
-		f, err := d.float64()
+		f, err := d.Float64()
 		if err != nil {
 			return err
 		}
 		v.SetFloat(f)
 	default:
-		f, err := d.float32()
+		f, err := d.Float32()
 		if err != nil {
 			return err
 		}
@@ -131,14 +133,14 @@ func (n complexNode) decode(d *decoder, v reflect.Value) error {
 	var parts [2]float64
 	for i := range parts {
 		if n.single {
-			f, err := d.float32()
+			f, err := d.Float32()
 			if err != nil {
 				return err
 			}
 			parts[i] = float64(f)
 			continue
 		}
-		f, err := d.float64()
+		f, err := d.Float64()
 		if err != nil {
 			return err
 		}
@@ -165,7 +167,7 @@ func (n bytesNode) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n bytesNode) decode(d *decoder, v reflect.Value) error {
-	if d.nil() {
+	if d.Nil() {
 		return nil
 	}
 	b, err := d.copyBytes()
@@ -178,7 +180,7 @@ func (n bytesNode) decode(d *decoder, v reflect.Value) error {
 
 // copyBytes reads bytes that may be kept. They are never nil.
 func (d *decoder) copyBytes() ([]byte, error) {
-	b, err := d.bytes()
+	b, err := d.Bytes()
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +198,7 @@ type byteArrayNode struct {
 
 func newByteArray(length int) byteArrayNode {
 	sig := "Y" + strconv.Itoa(length) + ";"
-	return byteArrayNode{leaf{sig, blobSize(length, 0) + length}, length}
+	return byteArrayNode{leaf{sig, wire.BytesSize(length)}, length}
 }
 
 func (n byteArrayNode) encode(e *encoder, v reflect.Value) error {
@@ -205,7 +207,7 @@ func (n byteArrayNode) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n byteArrayNode) decode(d *decoder, v reflect.Value) error {
-	b, err := d.bytes()
+	b, err := d.Bytes()
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // The shapes say which fields the payload's structs had when it was written.
@@ -79,12 +79,12 @@ func (s *signer) structType(n *structNode) {
 
 // append writes the table as MessagePack.
 func (t table) append(b []byte) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(1+len(t.structs)))
-	b = msgp.AppendString(b, t.root)
+	b = wire.AppendArrayHeader(b, 1+len(t.structs))
+	b = wire.AppendString(b, t.root)
 	for _, fields := range t.structs {
-		b = msgp.AppendArrayHeader(b, uint32(len(fields)))
+		b = wire.AppendArrayHeader(b, len(fields))
 		for _, s := range fields {
-			b = msgp.AppendString(b, s)
+			b = wire.AppendString(b, s)
 		}
 	}
 	return b
@@ -93,7 +93,7 @@ func (t table) append(b []byte) []byte {
 // parseTable reads what append wrote.
 func parseTable(b []byte) (table, error) {
 	d := newDecoder(b)
-	n, err := d.arrayHeader()
+	n, err := d.ArrayHeader()
 	if err != nil {
 		return table{}, err
 	}
@@ -114,7 +114,7 @@ func parseTable(b []byte) (table, error) {
 		}
 		t.structs = append(t.structs, fields)
 	}
-	if d.left() > 0 {
+	if d.Left() > 0 {
 		return table{}, malformed("more than a table")
 	}
 	return t, nil
@@ -124,7 +124,7 @@ func parseTable(b []byte) (table, error) {
 const stringSize = 16
 
 func (d *decoder) fields() ([]string, error) {
-	n, err := d.arrayHeader()
+	n, err := d.ArrayHeader()
 	if err != nil {
 		return nil, err
 	}
@@ -312,12 +312,12 @@ func (g *group) compare() error {
 // appendShapes writes the tables of the components, the sealed one first. It
 // goes without its name, which stands outside.
 func appendShapes(b []byte, plans []*Plan) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(2*len(plans)-1))
+	b = wire.AppendArrayHeader(b, 2*len(plans)-1)
 	for i, p := range plans {
 		if i > 0 {
-			b = msgp.AppendString(b, p.Name)
+			b = wire.AppendString(b, p.Name)
 		}
-		b = msgp.AppendBytes(b, p.encodedTable)
+		b = wire.AppendBytes(b, p.encodedTable)
 	}
 	return b
 }
@@ -326,7 +326,7 @@ func appendShapes(b []byte, plans []*Plan) []byte {
 // returns the payload behind it.
 func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error) {
 	d := newDecoder(data)
-	n, err := d.arrayHeader()
+	n, err := d.ArrayHeader()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -344,11 +344,11 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 				return nil, nil, err
 			}
 		}
-		table, err := d.bytes()
+		table, err := d.Bytes()
 		if err != nil {
 			return nil, nil, err
 		}
 		groups[i] = group{name: name, table: table}
 	}
-	return groups, d.rest(), nil
+	return groups, d.Rest(), nil
 }

@@ -13,7 +13,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // stdTypes are the types of the standard library that have fields of their own
@@ -53,10 +53,10 @@ func (n timeNode) encode(e *encoder, v reflect.Value) error {
 	sec, nsec := t.Unix(), t.Nanosecond()
 	if t.Location() == time.UTC && math.MaxUint16 < sec && sec <= math.MaxUint32 && math.MaxUint16 < nsec && e.depth < MaxDepth {
 		e.buf = append(e.buf, // what open, int, uint and nil would write
-			fixarray|3,
-			firstUint+2, byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec),
-			firstUint+2, byte(nsec>>24), byte(nsec>>16), byte(nsec>>8), byte(nsec),
-			nilByte)
+			wire.FixArray|3,
+			wire.Uint32, byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec),
+			wire.Uint32, byte(nsec>>24), byte(nsec>>16), byte(nsec>>8), byte(nsec),
+			wire.Nil)
 		return nil
 	}
 	if err := e.open(3); err != nil {
@@ -102,15 +102,15 @@ func (n timeNode) decode(d *decoder, v reflect.Value) error {
 // bytes each. It reads nothing of any other.
 func (d *decoder) usualTime() (t time.Time, ok bool) {
 	const size = 1 + 5 + 5 + 1
-	b := d.rest()
-	if len(b) < size || d.depth == MaxDepth || b[0] != fixarray|3 || b[1] != firstUint+2 || b[6] != firstUint+2 || b[11] != nilByte {
+	b := d.Rest()
+	if len(b) < size || d.depth == MaxDepth || b[0] != wire.FixArray|3 || b[1] != wire.Uint32 || b[6] != wire.Uint32 || b[11] != wire.Nil {
 		return t, false
 	}
 	seconds, nanoseconds := binary.BigEndian.Uint32(b[2:]), binary.BigEndian.Uint32(b[7:])
 	if seconds <= math.MaxUint16 || nanoseconds <= math.MaxUint16 || nanoseconds >= uint32(time.Second) {
 		return t, false
 	}
-	d.pos += size
+	d.Pos += size
 	return time.Unix(int64(seconds), int64(nanoseconds)).In(time.UTC), true
 }
 
@@ -118,11 +118,11 @@ func (d *decoder) time() (t time.Time, err error) {
 	if err := d.open(3); err != nil {
 		return t, err
 	}
-	seconds, err := d.int()
+	seconds, err := d.Int()
 	if err != nil {
 		return t, err
 	}
-	nanoseconds, err := d.uint()
+	nanoseconds, err := d.Uint()
 	if err != nil {
 		return t, err
 	}
@@ -138,10 +138,10 @@ func (d *decoder) time() (t time.Time, err error) {
 }
 
 func (d *decoder) zone() (*time.Location, error) {
-	if d.nil() {
+	if d.Nil() {
 		return time.UTC, nil
 	}
-	offset, err := d.int()
+	offset, err := d.Int()
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (n *exactNode[T]) encode(e *encoder, v reflect.Value) error {
 }
 
 func (n *exactNode[T]) decode(d *decoder, v reflect.Value) error {
-	start := d.pos
+	start := d.Pos
 	p := v.Addr().Interface().(*T)
 	if err := n.read(d, p); err != nil {
 		return err
@@ -179,9 +179,9 @@ func (n *exactNode[T]) decode(d *decoder, v reflect.Value) error {
 	if d.form == nil {
 		d.form = new(encoder)
 	}
-	*d.form = encoder{buf: d.form.buf[:0], limit: len(d.payload) - start}
+	*d.form = encoder{buf: d.form.buf[:0], limit: len(d.Data) - start}
 	err := n.write(d.form, p)
-	if err != nil || !bytes.Equal(d.form.buf, d.payload[start:d.pos]) {
+	if err != nil || !bytes.Equal(d.form.buf, d.Data[start:d.Pos]) {
 		return malformed("not the one form of its value")
 	}
 	return nil
@@ -195,7 +195,7 @@ func numberMemory(size int) int { return 96 + 6*size }
 
 // magnitude reads the bytes of a big number.
 func (d *decoder) magnitude() ([]byte, error) {
-	b, err := d.bytes()
+	b, err := d.Bytes()
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func encodeInt(e *encoder, x *big.Int) error {
 		sign = 1
 	}
 	e.charge(1, numberMemory(1+size))
-	e.buf = append(msgp.AppendBytesHeader(e.buf, uint32(1+size)), sign)
+	e.buf = append(wire.AppendBytesHeader(e.buf, 1+size), sign)
 	e.buf = append(e.buf, make([]byte, size)...)
 	x.FillBytes(e.buf[len(e.buf)-size:])
 	return nil
@@ -317,11 +317,11 @@ func decodeFloat(d *decoder, x *big.Float) error {
 	if err := d.open(6); err != nil {
 		return err
 	}
-	precision, err1 := d.uint()
-	mode, err2 := d.uint()
-	negative, err3 := d.bool()
-	infinite, err4 := d.bool()
-	exponent, err5 := d.int()
+	precision, err1 := d.Uint()
+	mode, err2 := d.Uint()
+	negative, err3 := d.Bool()
+	infinite, err4 := d.Bool()
+	exponent, err5 := d.Int()
 	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
@@ -373,7 +373,7 @@ func encodeBinary[T any, P binaryForm[T]](e *encoder, x P) error {
 const zoneNames = 8
 
 func decodeBinary[T any, P binaryForm[T]](d *decoder, x P) error {
-	b, err := d.bytes()
+	b, err := d.Bytes()
 	if err != nil {
 		return err
 	}
@@ -443,10 +443,10 @@ func decodeURL(d *decoder, u *url.URL) (err error) {
 	if u.User, err = d.user(); err != nil {
 		return err
 	}
-	if u.ForceQuery, err = d.bool(); err != nil {
+	if u.ForceQuery, err = d.Bool(); err != nil {
 		return err
 	}
-	if u.OmitHost, err = d.bool(); err != nil {
+	if u.OmitHost, err = d.Bool(); err != nil {
 		return err
 	}
 	d.leave()
@@ -454,10 +454,10 @@ func decodeURL(d *decoder, u *url.URL) (err error) {
 }
 
 func (d *decoder) user() (*url.Userinfo, error) {
-	if d.nil() {
+	if d.Nil() {
 		return nil, nil
 	}
-	n, err := d.arrayHeader()
+	n, err := d.ArrayHeader()
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
-// Decode accepts the one form that Encode writes and no other, whatever msgp's
-// readers make of it.
+// Decode accepts the one form that Encode writes and no other.
 
 // withShapes puts the shapes of p in front of a payload.
 func withShapes(p *Plan, payload []byte) []byte {
@@ -153,7 +154,7 @@ func TestHeadersHaveOneForm(t *testing.T) {
 func encodeKeys(n int) []byte {
 	var b []byte
 	for i := range n {
-		b = append(appendInt(b, int64(i)), 0xc2)
+		b = append(wire.AppendInt(b, int64(i)), 0xc2)
 	}
 	return b
 }
@@ -186,7 +187,7 @@ var payloads = []struct {
 	{"complex64 of float64s", reflect.TypeFor[complex64](), "92 cb3ff0000000000000 cb3ff0000000000000", nil},
 	{"complex128 of float32s", reflect.TypeFor[complex128](), "92 ca3f800000 ca3f800000", nil},
 	{"complex64 of one part", reflect.TypeFor[complex64](), "91 ca3f800000", nil},
-	{"complex64 as msgp's extension", reflect.TypeFor[complex64](), "d7 03 3f800000 3f800000", nil},
+	{"complex64 as an extension of tinylib/msgp", reflect.TypeFor[complex64](), "d7 03 3f800000 3f800000", nil},
 
 	{"bin for a string", reflect.TypeFor[string](), "c40161", nil},
 	{"string for bytes", reflect.TypeFor[[]byte](), "a161", nil},
@@ -233,7 +234,7 @@ var payloads = []struct {
 
 	{"time", reflect.TypeFor[time.Time](), "93 01 02 c0", time.Unix(1, 2).UTC()},
 	{"time of two", reflect.TypeFor[time.Time](), "92 01 02", nil},
-	{"time as msgp's extension", reflect.TypeFor[time.Time](), "c7 0c 05 0000000000000001 00000002", nil},
+	{"time as an extension of tinylib/msgp", reflect.TypeFor[time.Time](), "c7 0c 05 0000000000000001 00000002", nil},
 	{"time as MessagePack's extension", reflect.TypeFor[time.Time](), "d6 ff 00000001", nil},
 	{"time, nanoseconds", reflect.TypeFor[time.Time](), "93 01 ce3b9ac9ff c0", time.Unix(1, 999999999).UTC()},
 	{"time, too many nanoseconds", reflect.TypeFor[time.Time](), "93 01 ce3b9aca00 c0", nil},
@@ -467,11 +468,4 @@ func TestDecodeErrors(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, test.want)
 		}
 	}
-}
-
-// appendInt appends the one form of a number.
-func appendInt(b []byte, i int64) []byte {
-	e := encoder{buf: b}
-	e.int(i)
-	return e.buf
 }

@@ -1,6 +1,10 @@
 package codec
 
-import "reflect"
+import (
+	"reflect"
+
+	"github.com/pagestate/pagestate/internal/wire"
+)
 
 // structNode writes the values of a struct's fields as an array. Their names
 // stand once per type, in the shapes ahead of the payload.
@@ -32,7 +36,7 @@ func (n *structNode) nilable() bool       { return false }
 
 func (n *structNode) least() int {
 	if n.small == 0 {
-		n.small = headerSize(uint32(len(n.fields)))
+		n.small = wire.HeaderSize(len(n.fields))
 		for _, f := range n.fields {
 			n.small = min(n.small+f.node.least(), maxLeast)
 		}

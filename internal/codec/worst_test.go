@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // What decoding costs at worst, for data that a holder of the secret made, and
@@ -30,7 +30,7 @@ func each(value string) worstData {
 func eachOf(value string, size int) []byte {
 	b := unhex(value)
 	n := size / len(b)
-	return append(msgp.AppendArrayHeader(nil, uint32(n)), bytes.Repeat(b, n)...)
+	return append(wire.AppendArrayHeader(nil, n), bytes.Repeat(b, n)...)
 }
 
 // eachWithoutFields is each, where shapes say that structs had no fields.
@@ -40,11 +40,11 @@ func eachWithoutFields(value string) worstData {
 
 // entries is a map of as many entries as there is room for, with keys of four
 // bytes behind a prefix.
-func entries(header func(b []byte, n uint32) []byte, prefix, value string) worstData {
+func entries(header func(b []byte, n int) []byte, prefix, value string) worstData {
 	start, elem := unhex(prefix), unhex(value)
 	return func(p *Plan, size int) []byte {
 		n := size / (len(start) + 4 + len(elem))
-		b := header(bytes.Clone(p.shapes), uint32(n))
+		b := header(bytes.Clone(p.shapes), n)
 		for i := range n {
 			b = append(append(b, start...), 1, byte(i>>16), byte(i>>8), byte(i))
 			b = append(b, elem...)
@@ -66,7 +66,7 @@ func formerFields(p *Plan, size int, present ...string) []byte {
 	fields := append(slices.Repeat([]string{"a", "s"}, size/5), present...)
 	t := table{p.table.root, append([][]string{fields}, p.table.structs[1:]...)}
 	b := appendShapes(nil, []*Plan{{encodedTable: t.append(nil)}})
-	b = msgp.AppendArrayHeader(b, uint32(len(fields)/2))
+	b = wire.AppendArrayHeader(b, len(fields)/2)
 	b = append(b, bytes.Repeat([]byte{0xc0}, size/5)...)
 	return append(b, unhex("c2000000")[:len(present)/2]...)
 }
@@ -107,19 +107,19 @@ var worst = []struct {
 	{"maps of one", reflect.TypeFor[[]map[int8]string](), each("8101a161")},
 	{"maps of one bool", reflect.TypeFor[[]map[string]bool](), each("81a0c2")},
 	{"sets of one", reflect.TypeFor[[]map[string]struct{}](), each("81a090")},
-	{"a map", reflect.TypeFor[map[uint32]struct{}](), entries(msgp.AppendMapHeader, "ce", "90")},
-	{"a map of interfaces", reflect.TypeFor[map[string]any](), entries(msgp.AppendMapHeader, "a4", "9201 01")},
-	{"a map of long keys", reflect.TypeFor[map[string]bool](), entries(msgp.AppendMapHeader, "d9fc"+strings.Repeat("61", 248), "c3")},
-	{"a map of large structs", reflect.TypeFor[map[[4]byte][100]int8](), entries(msgp.AppendMapHeader, "c404", "dc0064"+strings.Repeat("00", 100))},
+	{"a map", reflect.TypeFor[map[uint32]struct{}](), entries(wire.AppendMapHeader, "ce", "90")},
+	{"a map of interfaces", reflect.TypeFor[map[string]any](), entries(wire.AppendMapHeader, "a4", "9201 01")},
+	{"a map of long keys", reflect.TypeFor[map[string]bool](), entries(wire.AppendMapHeader, "d9fc"+strings.Repeat("61", 248), "c3")},
+	{"a map of large structs", reflect.TypeFor[map[[4]byte][100]int8](), entries(wire.AppendMapHeader, "c404", "dc0064"+strings.Repeat("00", 100))},
 	{"a string", reflect.TypeFor[string](), func(p *Plan, size int) []byte {
-		return msgp.AppendString(bytes.Clone(p.shapes), strings.Repeat("x", size))
+		return wire.AppendString(bytes.Clone(p.shapes), strings.Repeat("x", size))
 	}},
 	{"strings", reflect.TypeFor[[]string](), each("a161")},
 	{"bytes", reflect.TypeFor[[][]byte](), each("c40161")},
 	{"NaN", reflect.TypeFor[[]float64](), each("cb7ff8000000000001")},
-	{"NaN as a key", reflect.TypeFor[map[float64]bool](), entries(msgp.AppendMapHeader, "cb7ff80000", "c3")},
+	{"NaN as a key", reflect.TypeFor[map[float64]bool](), entries(wire.AppendMapHeader, "cb7ff80000", "c3")},
 	{"times", reflect.TypeFor[[]time.Time](), each("93010101")},
-	{"addresses", reflect.TypeFor[[]netip.Addr](), entries(msgp.AppendArrayHeader, "c414fe80"+strings.Repeat("00", 14), "")},
+	{"addresses", reflect.TypeFor[[]netip.Addr](), entries(wire.AppendArrayHeader, "c414fe80"+strings.Repeat("00", 14), "")},
 	{"URLs", reflect.TypeFor[[]url.URL](), each("9b a161a0a0a0a0a0a0a0 92a0a0 c2c2")},
 	{"small big.Int", reflect.TypeFor[[]big.Int](), each("c4020001")},
 	{"large big.Int", reflect.TypeFor[[]*big.Int](), each("c5040100" + strings.Repeat("ff", maxNumber))},
@@ -128,8 +128,8 @@ var worst = []struct {
 	{"small big.Float", reflect.TypeFor[[]big.Float](), each("96cd2000 00c2c200 c4020001")},
 	{"large big.Float", reflect.TypeFor[[]big.Float](), each("96cd2000 00c2c200 c5040100" + strings.Repeat("ff", maxNumber))},
 	{"references", reflect.TypeFor[[]*refRow](), each("01")},
-	{"references of one row", reflect.TypeFor[map[uint32]*refRow](), entries(msgp.AppendMapHeader, "ce", "01")},
-	{"references with large keys", reflect.TypeFor[[]*refWide](), entries(msgp.AppendArrayHeader, "dc0010"+strings.Repeat("a0", 15)+"a4", "")},
+	{"references of one row", reflect.TypeFor[map[uint32]*refRow](), entries(wire.AppendMapHeader, "ce", "01")},
+	{"references with large keys", reflect.TypeFor[[]*refWide](), entries(wire.AppendArrayHeader, "dc0010"+strings.Repeat("a0", 15)+"a4", "")},
 	{"names of queries", reflect.TypeFor[[]refNamed](), each("92a56b6e6f776e93c080c0")},
 	{"codecs", reflect.TypeFor[[]money](), each("c40131")},
 	{"structs that were empty", reflect.TypeFor[[]refEverything](), eachWithoutFields("90")},

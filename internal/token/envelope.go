@@ -8,8 +8,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/pagestate/pagestate/internal/codec"
-	"github.com/tinylib/msgp/msgp"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 const formatVersion = 1
@@ -47,16 +46,16 @@ func (e *Envelope) Head(component string, room int) []byte {
 	b := make([]byte, 0, others+len(component)+len(e.Key)+len(e.Parent)+len(e.Instance)+room)
 	b = append(b, formatVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.FirstSealed.Unix()))
-	b = msgp.AppendString(b, component)
-	b = msgp.AppendUint64(b, e.Version)
-	b = msgp.AppendString(b, e.Key)
+	b = wire.AppendString(b, component)
+	b = wire.AppendUint(b, e.Version)
+	b = wire.AppendString(b, e.Key)
 	var parent []byte
 	if e.Key != "" {
 		parent = e.Parent[:]
 	}
-	b = msgp.AppendBytes(b, parent)
-	b = msgp.AppendBytes(b, e.Instance[:])
-	return msgp.AppendUint64(b, e.Revision)
+	b = wire.AppendBytes(b, parent)
+	b = wire.AppendBytes(b, e.Instance[:])
+	return wire.AppendUint(b, e.Revision)
 }
 
 // ParseEnvelope reads plain, which is what [Keyring.Open] returned for token. The
@@ -71,7 +70,7 @@ func ParseEnvelope(token string, plain []byte) (e Envelope, component []byte, er
 	}
 	e.FirstSealed = unix(binary.BigEndian.Uint64(plain[1:]))
 	e.LastSealed = sealedAt(token)
-	r := codec.NewReader(plain[9:])
+	r := wire.NewReader(plain[9:])
 	component = r.String()
 	e.Version = r.Uint()
 	e.Key = string(r.String())
