@@ -328,9 +328,41 @@ func TestHugeHeaders(t *testing.T) {
 				t.Errorf("%v of %s: %v", typ, header, err)
 			}
 		}
+		want := ErrLimit
+		if header[1] == 'b' || header[1] == '6' { // a string, or bytes
+			want = ErrMalformed
+		}
 		d := newDecoder(unhex(header))
-		if err := d.skip(); err == nil {
-			t.Errorf("skipped %s", header)
+		if err := d.skip(); !errors.Is(err, want) {
+			t.Errorf("skipping %s: got %v, want %v", header, err, want)
+		}
+	}
+}
+
+// Too many elements are too many, whether or not there are bytes for them.
+func TestMoreElementsThanBytes(t *testing.T) {
+	tests := []struct {
+		typ    reflect.Type
+		header string
+		want   error
+	}{
+		{reflect.TypeFor[[]bool](), "dc0065", ErrMalformed},
+		{reflect.TypeFor[[]bool](), "dd00100000", ErrMalformed},
+		{reflect.TypeFor[[]bool](), "dd00100001", ErrLimit},
+		{reflect.TypeFor[[]bool](), "dd7fffffff", ErrLimit},
+		{reflect.TypeFor[[]bool](), "dd80000000", ErrLimit},
+		{reflect.TypeFor[[]bool](), "ddffffffff", ErrLimit},
+		{reflect.TypeFor[map[uint8]bool](), "df00100000", ErrMalformed},
+		{reflect.TypeFor[map[uint8]bool](), "df00100001", ErrLimit},
+		{reflect.TypeFor[map[uint8]bool](), "dfffffffff", ErrLimit},
+		{reflect.TypeFor[point](), "dd00100001", ErrMalformed}, // it has two fields
+		{reflect.TypeFor[[2]bool](), "ddffffffff", ErrMalformed},
+	}
+	for _, test := range tests {
+		p := planOf(t, test.typ)
+		payload := append(unhex(test.header), bytes.Repeat([]byte{0xc2}, 100)...)
+		if _, err := decodeValue(p, withShapes(p, payload)); !errors.Is(err, test.want) {
+			t.Errorf("%v of %s: got %v, want %v", test.typ, test.header, err, test.want)
 		}
 	}
 }

@@ -208,7 +208,8 @@ func (d *Decoder) MapHeader() (int, error) {
 	return d.header(Map16, errNotMap)
 }
 
-// header reads the form with a length of two bytes, or the one behind it.
+// header reads the form with a length of two bytes, or the one behind it. A length
+// that an int may not hold is as far over every limit as the largest int32.
 func (d *Decoder) header(form byte, fault error) (int, error) {
 	c := d.Next()
 	if c != form && c != form+1 {
@@ -216,11 +217,12 @@ func (d *Decoder) header(form byte, fault error) (int, error) {
 	}
 	size := 2 << (c - form)
 	n, ok := d.number(size)
-	if !ok || n > math.MaxInt32 || HeaderSize(int(n)) != 1+size {
+	length := int(min(n, math.MaxInt32))
+	if !ok || HeaderSize(length) != 1+size {
 		return 0, fault
 	}
 	d.Pos += 1 + size
-	return int(n), nil
+	return length, nil
 }
 
 // Kind is what a value is.
