@@ -393,9 +393,18 @@ func TestForeignTables(t *testing.T) {
 		{"codec cut short", func(t *table) { t.structs[0][1] = "m<5:mon" }, ErrOutdated},
 		{"codec of another length", func(t *table) { t.structs[0][1] = "m<05:moneys" }, ErrOutdated},
 		{"field twice", func(t *table) { t.structs[1] = append(t.structs[1], t.structs[1]...) }, ErrMalformed},
-		{"dropped field of any signature", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "{77}!" }, nil},
+		{"dropped field", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "b" }, nil},
+		{"dropped field of an unknown signature", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "q" }, ErrOutdated},
+		{"dropped field of no such struct", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "{77}" }, ErrMalformed},
+		{"dropped field twice", func(t *table) { t.structs[1] = []string{"Z", "w", "Z", "w"} }, ErrMalformed},
+		{"dropped field of no name", func(t *table) { t.structs[1][0] = "" }, ErrMalformed},
 		{"itself in itself", func(t *table) { t.structs[0][3] = "[{0}" }, ErrMalformed},
-		{"struct types nobody refers to", func(t *table) { t.structs = append(t.structs, []string{"A", "?"}, nil) }, nil},
+		{"structs out of order", func(t *table) {
+			t.structs[0] = append(t.structs[0], "Y", "{3}", "Z", "{2}")
+			t.structs = append(t.structs, nil, nil)
+		}, ErrMalformed},
+		{"a struct type nobody refers to", func(t *table) { t.structs = append(t.structs, []string{"A", "?"}) }, ErrMalformed},
+		{"a struct type that only itself refers to", func(t *table) { t.structs = append(t.structs, []string{"A", "*{2}"}) }, ErrMalformed},
 	}
 	for _, test := range tests {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
@@ -410,5 +419,40 @@ func TestForeignTables(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
+	}
+}
+
+// A signature is checked in a field that is dropped too.
+func TestSkippedSignatures(t *testing.T) {
+	p := planOf(t, reflect.TypeFor[struct{}]())
+	tests := []struct {
+		sig  string
+		want error
+	}{
+		{"b", nil}, {"?", nil}, {"Th", nil}, {"Te", nil}, {"Y16;", nil}, {"Y0;", nil}, {"(3)i", nil}, {"*[(0)s", nil},
+		{"msi", nil}, {"mm1", ErrOutdated}, {"ms?", nil}, {"m(2){1}[{1}", nil}, {"{0}", nil}, {"{1}", nil},
+		{"<5:money", nil}, {"<2:é", nil}, {"<3:}:{", nil}, {"&4:todoi", nil}, {"&1:t{1}", nil}, {"@s", nil}, {"@{1}", nil}, {"*@&1:ti", nil},
+		{"v1;{1}", nil}, {"*v20;[i", nil}, {"v9223372036854775807;i", nil},
+		{"[^1;", nil}, {"ms*^2;", nil}, {"v2;[^1;", nil}, {"ms*^1;", nil}, {"m*i^1;", nil}, {"m[i[^2;", nil},
+		{strings.Repeat("*", 1000) + "^1000;", nil}, {strings.Repeat("ms", 1000) + "i", nil},
+
+		{"", ErrOutdated}, {" ", ErrOutdated}, {"q", ErrOutdated}, {"B", ErrOutdated}, {"T", ErrOutdated}, {"Tx", ErrOutdated}, {"Thh", ErrOutdated}, {"ii", ErrOutdated},
+		{"*", ErrOutdated}, {"ms", ErrOutdated}, {"m", ErrOutdated}, {"[]", ErrOutdated}, {"\xff", ErrOutdated}, {"é", ErrOutdated},
+		{"Y", ErrOutdated}, {"Y;", ErrOutdated}, {"Y01;", ErrOutdated}, {"Y-1;", ErrOutdated}, {"Y+1;", ErrOutdated}, {"Y1_0;", ErrOutdated}, {"Y9223372036854775808;", ErrOutdated},
+		{"(3)", ErrOutdated}, {"()i", ErrOutdated}, {"(3i", ErrOutdated},
+		{"<0:", ErrOutdated}, {"<6:money", ErrOutdated}, {"<4:money", ErrOutdated}, {"<05:money", ErrOutdated}, {"<5money", ErrOutdated},
+		{"&4:todo", ErrOutdated}, {"&0:i", ErrOutdated}, {"&4:todoii", ErrOutdated}, {"@", ErrOutdated},
+		{"v0;{1}", ErrOutdated}, {"v1;", ErrOutdated}, {"v1;v1;i", ErrOutdated}, {"v{1}", ErrOutdated}, {"v9223372036854775808;i", ErrOutdated},
+		{"^1;", ErrOutdated}, {"[^0;", ErrOutdated}, {"[^2;", ErrOutdated}, {"v2;^1;", ErrOutdated}, {"ms*^3;", ErrOutdated}, {"m*i^2;", ErrOutdated}, {strings.Repeat("*", 1000) + "^1001;", ErrOutdated},
+		{"{", ErrOutdated}, {"{}", ErrOutdated}, {"{01}", ErrOutdated}, {"{2}", ErrMalformed}, {"{9}", ErrMalformed},
+	}
+	for _, test := range tests {
+		// A field behind it refers to struct 1 if that has not been met.
+		written := table{root: "{0}", structs: [][]string{{"Gone", test.sig, "Too", "{1}"}, nil}}
+		shapes := appendShapes(nil, []*Plan{{encodedTable: written.append(nil)}})
+		_, err := decodeValue(p, append(shapes, 0x92, 0xc0, 0xc0))
+		if !errors.Is(err, test.want) {
+			t.Errorf("%.20q: got %v, want %v", test.sig, err, test.want)
+		}
 	}
 }

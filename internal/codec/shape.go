@@ -90,49 +90,51 @@ func (t table) append(b []byte) []byte {
 	return b
 }
 
-// parseTable reads what append wrote.
-func parseTable(b []byte) (table, error) {
+// parseTable reads what append wrote of a table that newTable made.
+func parseTable(b []byte) (*table, error) {
 	d := newDecoder(b)
 	n, err := d.ArrayHeader()
 	if err != nil {
-		return table{}, err
-	}
-	if n < 1 {
-		return table{}, malformed("a table without a type")
+		return nil, err
 	}
 	if err := cmp.Or(d.elements(n, 1), d.charge(n, sliceSize)); err != nil {
-		return table{}, err
+		return nil, err
 	}
-	t := table{structs: make([][]string, 0, n-1)}
+	if n < 1 {
+		return nil, malformed("a table without a type")
+	}
+	t := &table{structs: make([][]string, 0, n-1)}
 	if t.root, err = d.string(); err != nil {
-		return table{}, err
+		return nil, err
 	}
 	for range n - 1 {
 		fields, err := d.fields()
 		if err != nil {
-			return table{}, err
+			return nil, err
 		}
 		t.structs = append(t.structs, fields)
 	}
 	if d.Left() > 0 {
-		return table{}, malformed("more than a table")
+		return nil, malformed("more than a table")
 	}
-	return t, nil
+	return t, t.check()
 }
 
 // stringSize is what a string takes beside its bytes.
 const stringSize = 16
 
+// fields reads names and signatures. The names stand in a second list while the
+// table is checked.
 func (d *decoder) fields() ([]string, error) {
 	n, err := d.ArrayHeader()
 	if err != nil {
 		return nil, err
 	}
+	if err := cmp.Or(d.elements(n, 1), d.charge(n, stringSize+stringSize/2)); err != nil {
+		return nil, err
+	}
 	if n%2 != 0 {
 		return nil, malformed("a field without a signature")
-	}
-	if err := cmp.Or(d.elements(n, 1), d.charge(n, stringSize)); err != nil {
-		return nil, err
 	}
 	fields := make([]string, n)
 	for i := range fields {
@@ -152,23 +154,20 @@ const dropped = -1
 
 // pair is a struct type of a table that was written, and the one of today in
 // its place.
-type pair struct{ written, own int }
+type pair struct{ written, own uint64 }
 
 // views compares a table that was written with the component's own. Fields may
 // come and go; one of another kind means ErrOutdated, wherever it stands.
-func (p *Plan) views(written table) (views, error) {
+func (p *Plan) views(written *table) (views, error) {
 	pairs, ok := match(nil, written.root, p.table.root)
 	if !ok {
 		return nil, outdated(p.Name)
 	}
-	seen := make(map[int]int) // own: written
+	seen := make(map[uint64]uint64) // own: written
 	v := make(views)
 	for len(pairs) > 0 {
 		next := pairs[len(pairs)-1]
 		pairs = pairs[:len(pairs)-1]
-		if next.written >= len(written.structs) {
-			return nil, malformed("a signature of no struct type")
-		}
 		if before, ok := seen[next.own]; ok {
 			// One type in the place of two former ones could be read, but
 			// only with a view for each way to reach it.
@@ -189,7 +188,7 @@ func (p *Plan) views(written table) (views, error) {
 }
 
 // view compares the fields of one struct type.
-func (p *Plan) view(written []string, own int) (view []int, below []pair, err error) {
+func (p *Plan) view(written []string, own uint64) (view []int, below []pair, err error) {
 	s := p.structs[own]
 	place := make(map[string]int, len(s.fields))
 	for i, f := range s.fields {
@@ -201,9 +200,6 @@ func (p *Plan) view(written []string, own int) (view []int, below []pair, err er
 		if !ok {
 			view = append(view, dropped)
 			continue
-		}
-		if slices.Contains(view, at) {
-			return nil, nil, malformed("a field twice")
 		}
 		view = append(view, at)
 		if below, ok = match(below, sig, p.table.structs[own][2*at+1]); !ok {
@@ -217,8 +213,8 @@ func outdated(what string) error {
 	return fmt.Errorf("%w: %s has changed its kind", ErrOutdated, what)
 }
 
-// match compares two signatures and appends the struct types that stand in the
-// same place of both.
+// match compares two signatures that are well formed, and appends the struct types
+// that stand in the same place of both.
 func match(pairs []pair, written, own string) ([]pair, bool) {
 	for written != "" && own != "" {
 		if written[0] != own[0] {
@@ -227,13 +223,10 @@ func match(pairs []pair, written, own string) ([]pair, bool) {
 		var size int
 		switch own[0] {
 		case '{':
-			w, rest, ok := cutNumber(written[1:])
-			if !ok {
-				return nil, false
-			}
-			o, ownRest, _ := cutNumber(own[1:])
-			pairs = append(pairs, pair{w, o})
-			written, own = rest, ownRest
+			var p pair
+			p.written, written, _ = cutNumber(written[1:], "}")
+			p.own, own, _ = cutNumber(own[1:], "}")
+			pairs = append(pairs, p)
 			continue
 		case '<', '&':
 			// A registered name may hold any character.
@@ -251,25 +244,13 @@ func match(pairs []pair, written, own string) ([]pair, bool) {
 	return pairs, written == own
 }
 
-// cutNumber reads the number of a struct type and the brace behind it.
-func cutNumber(s string) (n int, rest string, ok bool) {
-	digits, rest, ok := strings.Cut(s, "}")
-	if !ok {
-		return 0, "", false
-	}
-	u, err := strconv.ParseUint(digits, 10, 31)
-	if err != nil || strconv.FormatUint(u, 10) != digits {
-		return 0, "", false
-	}
-	return int(u), rest, true
-}
-
 // group is a component whose table stands in the data.
 type group struct {
 	name  string
 	table []byte
-	plan  *Plan // nil until the value refers to it
-	views views // nil if the table is the component's own
+	other *table // nil if the table is the component's own
+	plan  *Plan  // nil until the value refers to it
+	views views  // of other
 }
 
 var groupSize = int(reflect.TypeFor[group]().Size())
@@ -289,24 +270,13 @@ func (d *decoder) component(i int, t *Types) (*group, error) {
 	if plan == nil {
 		return nil, fmt.Errorf("%w: it holds a type that is not registered", ErrOutdated)
 	}
-	if slices.ContainsFunc(d.groups, func(other group) bool { return other.plan == plan }) {
-		return nil, malformed("the shapes of a type twice")
-	}
 	g.plan = plan
-	return g, g.compare()
-}
-
-// compare sets the views, unless what was written is the component's own table.
-func (g *group) compare() error {
-	if string(g.table) == string(g.plan.encodedTable) {
-		return nil
+	if g.other == nil {
+		return g, nil
 	}
-	written, err := parseTable(g.table)
-	if err != nil {
-		return err
-	}
-	g.views, err = g.plan.views(written)
-	return err
+	var err error
+	g.views, err = plan.views(g.other)
+	return g, err
 }
 
 // appendShapes writes the tables of the components, the sealed one first. It
@@ -330,13 +300,14 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := cmp.Or(d.elements(n, 1), d.charge((n+1)/2, groupSize+stringSize)); err != nil {
+		return nil, nil, err
+	}
 	if n%2 == 0 {
 		return nil, nil, malformed("shapes without a type, or with one of no name")
 	}
-	if err := cmp.Or(d.elements(n, 1), d.charge((n+1)/2, groupSize)); err != nil {
-		return nil, nil, err
-	}
 	groups = make([]group, (n+1)/2)
+	names := make([]string, len(groups))
 	for i := range groups {
 		name := p.Name
 		if i > 0 {
@@ -349,6 +320,25 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 			return nil, nil, err
 		}
 		groups[i] = group{name: name, table: table}
+		names[i] = name
+	}
+	if !distinct(names) {
+		return nil, nil, malformed("a type twice, or one without a name")
+	}
+	for i := range groups {
+		if err := groups[i].parse(p.types); err != nil {
+			return nil, nil, err
+		}
 	}
 	return groups, d.Rest(), nil
+}
+
+// parse reads the table, unless it is the component's own. What it says is only
+// compared when the value refers to it.
+func (g *group) parse(t *Types) (err error) {
+	if known := t.byName[g.name]; known != nil && string(g.table) == string(known.encodedTable) {
+		return nil
+	}
+	g.other, err = parseTable(g.table)
+	return err
 }

@@ -400,7 +400,7 @@ func TestFlippedBits(t *testing.T) {
 }
 
 // The components of the shapes stand in the order of the value, each once, and
-// all of them are in it.
+// all of them are in it. Behind a field that is skipped only "each once" is left.
 func TestShapesHaveOneForm(t *testing.T) {
 	types := compile(t, newTypes(reflect.TypeFor[[]any]()))
 	root, item, celsius := types.Name("root"), types.Name("item"), types.Name("celsius")
@@ -431,6 +431,45 @@ func TestShapesHaveOneForm(t *testing.T) {
 		data := append(appendShapes(nil, test.groups), unhex(test.payload)...)
 		if _, err := decodeValue(root, data); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+
+	type kept struct{ Held []any }
+	types = newTypes(reflect.TypeFor[kept]())
+	root = compile(t, types).Name("root")
+	item, celsius = types.Name("item"), types.Name("celsius")
+	before := table{root: "{0}", structs: [][]string{{"Gone", "?", "Held", "[?"}}}
+	own := &Plan{encodedTable: before.append(nil)}
+	gone := &Plan{Name: "gone", encodedTable: (&table{root: "i"}).append(nil)}
+	named := func(p *Plan, name string) *Plan { return &Plan{Name: name, encodedTable: p.encodedTable} }
+	of := func(table string) *Plan { return &Plan{Name: "gone", encodedTable: unhex(table)} }
+	skipped := []struct {
+		name    string
+		groups  []*Plan
+		payload string
+		want    error
+	}{
+		{"none", nil, "90", nil},
+		{"one that is not registered", []*Plan{gone}, "90", nil},
+		{"one that is not registered, held", []*Plan{gone}, "91 92 22 05", ErrOutdated},
+		{"one that nothing holds", []*Plan{item}, "90", nil},
+		{"two, in another order", []*Plan{celsius, item}, "92" + itemNext + firstOfTwo, nil},
+		{"more than there are", []*Plan{item}, "91" + itemNext, ErrMalformed},
+		{"one twice", []*Plan{item, item}, "90", ErrMalformed},
+		{"one that is not registered, twice", []*Plan{gone, gone}, "90", ErrMalformed},
+		{"the component itself again", []*Plan{named(own, "root")}, "90", ErrMalformed},
+		{"one without a name", []*Plan{named(item, "")}, "90", ErrMalformed},
+		{"no table", []*Plan{of("c1")}, "90", ErrMalformed},
+		{"an empty table", []*Plan{of("90")}, "90", ErrMalformed},
+		{"a table in a longer form", []*Plan{of("91 d901 69")}, "90", ErrMalformed},
+		{"a table of an unknown signature", []*Plan{of("91 a171")}, "90", ErrOutdated},
+		{"a table of another type", []*Plan{named(gone, "item")}, "90", nil},
+		{"a table of another type, held", []*Plan{named(gone, "item")}, "91 92 22 05", ErrOutdated},
+	}
+	for _, test := range skipped {
+		data := append(appendShapes(nil, append([]*Plan{own}, test.groups...)), unhex("92 c0"+test.payload)...)
+		if _, err := decodeValue(root, data); !errors.Is(err, test.want) {
+			t.Errorf("behind a skipped field, %s: got %v, want %v", test.name, err, test.want)
 		}
 	}
 }
