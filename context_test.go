@@ -3,26 +3,18 @@ package pagestate_test
 // What a handler calls: Attach, From, Token, Field and the embedded Component.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate"
 )
-
-// serve runs h for one request of b to path, and returns the response.
-func (b *browser) serve(method, path, token string, h http.HandlerFunc) answer {
-	b.app.t.Helper()
-	b.app.mux.HandleFunc(path, h)
-	if token == "" {
-		return b.send(b.request(method, path, nil))
-	}
-	return b.call(method, path, token)
-}
 
 func TestFrom(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
@@ -100,12 +92,6 @@ func TestAttachEnsuresTheSessionInTime(t *testing.T) {
 		want(t, "a further one, while the page streams", err, nil)
 	})
 	want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
-}
-
-func TestOpeningCreatesNoSession(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{})
-	token := a.browser().get("/").field()
-	want(t, "cookies", len(a.browser().call("POST", "/increment", token).Cookies()), 0)
 }
 
 func TestTokenOfAStranger(t *testing.T) {
@@ -279,13 +265,60 @@ func TestTokenAfterAnError(t *testing.T) {
 	want(t, "changed", strings.Contains(page, "such changes are not sealed"), true)
 }
 
-func TestQuotedCacheControl(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{})
-	res := a.browser().serve("GET", "/quoted", "", func(w http.ResponseWriter, r *http.Request) {
-		if err := pagestate.Attach(r.Context(), &counter{}); err != nil {
-			t.Error(err)
-		}
-		w.Header().Set("Cache-Control", `no-cache="a, private, b", public`)
-	})
-	want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
+func TestWithoutMiddleware(t *testing.T) {
+	ctx := context.Background()
+	c := &counter{}
+	_, err := pagestate.From[counter](ctx)
+	want(t, "From", err, pagestate.ErrNoMiddleware)
+	want(t, "Attach", pagestate.Attach(ctx, c), pagestate.ErrNoMiddleware)
+	_, err = pagestate.Token(ctx, c)
+	want(t, "Token", err, pagestate.ErrNoMiddleware)
+	_, err = pagestate.Field(ctx, c)
+	want(t, "Field", err, pagestate.ErrNoMiddleware)
+	res := httptest.NewRecorder()
+	pagestate.Handle(func(http.ResponseWriter, *http.Request, *counter) error {
+		t.Error("the handler ran")
+		return nil
+	}).ServeHTTP(res, httptest.NewRequest("POST", "/", nil))
+	want(t, "Handle", res.Code, 500)
+	want(t, "code", strings.Contains(res.Body.String(), `"StateError"`), true)
+}
+
+func TestDiscard(t *testing.T) {
+	pagestate.Discard(t.Context()) // is nothing to it
+	for name, o := range map[string]pagestate.Options{"no guard": {}, "guard": {Guard: pagestate.NewGuard(10)}} {
+		t.Run(name, func(t *testing.T) {
+			a := newCounterApp(t, o)
+			a.mux.HandleFunc("/discard", func(w http.ResponseWriter, r *http.Request) {
+				c, err := pagestate.From[counter](r.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				c.Count = 100
+				if r.FormValue("late") != "" {
+					w.WriteHeader(http.StatusOK)
+				}
+				pagestate.Discard(r.Context())
+				w.WriteHeader(http.StatusUnprocessableEntity)
+				if _, err := c.StateToken(); (err == nil) != (r.FormValue("late") != "") {
+					t.Errorf("%s: the token of what was changed: %v", r.URL, err)
+				}
+			})
+			b := a.browser()
+			token := b.post("/increment", b.get("/").field()).field()
+			res := b.call("POST", "/discard", token)
+			want(t, "status", res.StatusCode, 422)
+			want(t, "has a token", res.token() != "", o.Guard != nil)
+			if o.Guard != nil {
+				token = res.token()
+			}
+			res = b.call("GET", "/show", token)
+			want(t, "as it was", res.Body, "count=1")
+			if o.Guard != nil {
+				token = res.token()
+			}
+			late := b.call("POST", "/discard?late=1", token)
+			want(t, "late", b.call("GET", "/show", late.token()).Body, "count=100")
+		})
+	}
 }

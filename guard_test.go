@@ -363,45 +363,6 @@ func TestNewGuard(t *testing.T) {
 	pagestate.NewGuard(0)
 }
 
-func TestDiscard(t *testing.T) {
-	pagestate.Discard(t.Context()) // is nothing to it
-	for name, o := range map[string]pagestate.Options{"no guard": {}, "guard": {Guard: pagestate.NewGuard(10)}} {
-		t.Run(name, func(t *testing.T) {
-			a := newCounterApp(t, o)
-			a.mux.HandleFunc("/discard", func(w http.ResponseWriter, r *http.Request) {
-				c, err := pagestate.From[counter](r.Context())
-				if err != nil {
-					t.Error(err)
-				}
-				c.Count = 100
-				if r.FormValue("late") != "" {
-					w.WriteHeader(http.StatusOK)
-				}
-				pagestate.Discard(r.Context())
-				w.WriteHeader(http.StatusUnprocessableEntity)
-				if _, err := c.StateToken(); (err == nil) != (r.FormValue("late") != "") {
-					t.Errorf("%s: the token of what was changed: %v", r.URL, err)
-				}
-			})
-			b := a.browser()
-			token := b.post("/increment", b.get("/").field()).field()
-			res := b.call("POST", "/discard", token)
-			want(t, "status", res.StatusCode, 422)
-			want(t, "has a token", res.token() != "", o.Guard != nil)
-			if o.Guard != nil {
-				token = res.token()
-			}
-			res = b.call("GET", "/show", token)
-			want(t, "as it was", res.Body, "count=1")
-			if o.Guard != nil {
-				token = res.token()
-			}
-			late := b.call("POST", "/discard?late=1", token)
-			want(t, "late", b.call("GET", "/show", late.token()).Body, "count=100")
-		})
-	}
-}
-
 // What a handler wrote before it failed may be held back by a writer between
 // it and the middleware: then the page gets a token all the same.
 func TestGuardAndFailureBehindABuffer(t *testing.T) {
@@ -551,33 +512,4 @@ func TestGuardOfAnOuterMiddleware(t *testing.T) {
 	a.URL = nested.URL
 	res := b.post("/increment", token)
 	want(t, "page and header", res.field(), res.token())
-}
-
-// An error page seals what changed in a child no more than what changed in the
-// component that acts.
-func TestFailureAndChildren(t *testing.T) {
-	for _, changed := range []bool{false, true} {
-		var child *counter
-		var tokenErr error
-		a := newFamilyApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			var token string
-			token, tokenErr = pagestate.Token(r.Context(), child)
-			io.WriteString(w, token)
-		}})
-		a.mux.Handle("/fail", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, parent *counter) (err error) {
-			if child, err = pagestate.Child[counter](r.Context(), parent, "it", nil); err != nil {
-				t.Error(err)
-			}
-			if changed {
-				child.Count = 100
-			}
-			return errors.New("the handler's")
-		}))
-		b := a.browser()
-		tokens := strings.Fields(b.get("/").Body)
-		req := b.request("POST", "/fail", nil)
-		req.Header.Set("Page-State", strings.Join(tokens, ","))
-		want(t, fmt.Sprintf("changed %t: the child's token", changed), b.send(req).Body == tokens[1], !changed)
-		want(t, fmt.Sprintf("changed %t: an error", changed), tokenErr != nil, changed)
-	}
 }

@@ -1,26 +1,25 @@
 package pagestate_test
 
 // The path of a request, driven as a browser does: over real HTTP, with a
-// cookie jar. The helpers here serve the other test files too.
+// cookie jar.
 
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/base64"
-	"encoding/hex"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
+	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -31,79 +30,6 @@ import (
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
 )
-
-// counter is the component of most tests.
-type counter struct {
-	pagestate.Component
-	Count int
-	Note  string
-}
-
-// newSecret returns a secret like those of production.
-func newSecret() []byte {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	return secret
-}
-
-// app is a server with the middleware, and what it logged.
-type app struct {
-	*httptest.Server
-	t   *testing.T
-	mw  *pagestate.Middleware
-	mux *http.ServeMux
-	log *logBuffer
-}
-
-// newApp serves the routes that a test adds to its mux. Options that a test
-// leaves out are those of an ordinary application.
-func newApp(t *testing.T, r *pagestate.Registry, o pagestate.Options) *app {
-	t.Helper()
-	a := &app{t: t, mux: http.NewServeMux(), log: new(logBuffer)}
-	if o.Secrets == nil {
-		o.Secrets = [][]byte{newSecret()}
-	}
-	if o.Session == nil {
-		o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	mw, err := pagestate.New(r, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.mw = mw
-	a.Server = httptest.NewServer(mw.Handler(a.mux))
-	t.Cleanup(func() {
-		a.Close()
-		wantNothingSecret(t, a.log.String(), o.Secrets)
-	})
-	return a
-}
-
-// wantNothingSecret looks through all that was logged for the application of a
-// test: for tokens, secrets, and what the tests call private in a state.
-func wantNothingSecret(t *testing.T, log string, secrets [][]byte) {
-	t.Helper()
-	found := func(what, text string) {
-		if i := strings.Index(log, text); i >= 0 {
-			t.Errorf("%s is in the log: …%.200s", what, log[max(0, i-100):])
-		}
-	}
-	found("a token", "gAAAAA") // how all begin, until the year 2106
-	found("a private value", private)
-	for _, secret := range secrets {
-		found("a secret", string(secret))
-		found("a secret", hex.EncodeToString(secret))
-		found("a secret", base64.StdEncoding.EncodeToString(secret))
-		found("a secret", strings.Trim(fmt.Sprint(secret), "[]"))
-	}
-}
-
-// private stands for what only the visitor may see, in states and in keys of
-// rows.
-const private = "private-value"
 
 // Whatever goes wrong with a state, its values stay out of the log.
 func TestNothingPrivateIsLogged(t *testing.T) {
@@ -173,146 +99,6 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 	}
 }
 
-// newCounterApp has a page that attaches a counter and a form that counts up.
-func newCounterApp(t *testing.T, o pagestate.Options) *app {
-	t.Helper()
-	r := pagestate.NewRegistry()
-	pagestate.Register[counter](r, "counter")
-	a := newApp(t, r, o)
-	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		c := &counter{}
-		if err := pagestate.Attach(r.Context(), c); err != nil {
-			a.t.Error(err)
-		}
-		showCounter(w, c)
-	})
-	a.mux.Handle("/increment", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
-		c.Count++
-		showCounter(w, c)
-		return nil
-	}))
-	a.mux.Handle("/show", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
-		fmt.Fprintf(w, "count=%d", c.Count)
-		return nil
-	}))
-	return a
-}
-
-func showCounter(w http.ResponseWriter, c *counter) {
-	field, err := c.StateField()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	fmt.Fprintf(w, "count=%d %s", c.Count, field)
-}
-
-// browser keeps cookies. It does not follow redirects.
-type browser struct {
-	*http.Client
-	app *app
-}
-
-func (a *app) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return &browser{app: a, Client: &http.Client{
-		Jar:           jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-// answer is a response that was read.
-type answer struct {
-	*http.Response
-	Body string
-}
-
-func (b *browser) send(req *http.Request) answer {
-	b.app.t.Helper()
-	res, err := b.Do(req)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	return answer{res, string(body)}
-}
-
-func (b *browser) request(method, path string, body io.Reader) *http.Request {
-	req, err := http.NewRequest(method, b.app.URL+path, body)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	return req
-}
-
-func (b *browser) get(path string) answer {
-	b.app.t.Helper()
-	return b.send(b.request("GET", path, nil))
-}
-
-// post sends the token as a plain form does.
-func (b *browser) post(path, token string) answer {
-	b.app.t.Helper()
-	req := b.request("POST", path, strings.NewReader(url.Values{"page_state": {token}}.Encode()))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.send(req)
-}
-
-// call sends the token as a script does.
-func (b *browser) call(method, path, token string) answer {
-	b.app.t.Helper()
-	req := b.request(method, path, nil)
-	req.Header.Set("Page-State", token)
-	return b.send(req)
-}
-
-var fieldPattern = regexp.MustCompile(`<input type="hidden" name="page_state" value="([A-Za-z0-9_=-]+)"[^>]*>`)
-
-// field is the token in the page.
-func (a answer) field() string {
-	match := fieldPattern.FindStringSubmatch(a.Body)
-	if match == nil {
-		return ""
-	}
-	return match[1]
-}
-
-// token is the one in the header.
-func (a answer) token() string { return a.Header.Get("Page-State") }
-
-// logBuffer collects what the middleware logs.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// want fails unless got is want.
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
 func TestCounterLivesInThePage(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
 	page := b.get("/")
@@ -333,14 +119,6 @@ func TestTwoTabsDoNotCollide(t *testing.T) {
 	second = b.post("/increment", second.field())
 	want(t, "first tab", first.Body[:7], "count=2")
 	want(t, "second tab", second.Body[:7], "count=1")
-}
-
-func TestUnchangedStateSendsNoToken(t *testing.T) {
-	b := newCounterApp(t, pagestate.Options{}).browser()
-	token := b.get("/").field()
-	res := b.call("GET", "/show", token)
-	want(t, "body", res.Body, "count=0")
-	want(t, "token", res.token(), "")
 }
 
 // hooks notes which code of the application ran for a request.
@@ -592,23 +370,6 @@ func TestForeignTokens(t *testing.T) {
 	}
 }
 
-func TestUserOfOneBrowser(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{User: func(r *http.Request) string { return r.Header.Get("X-User") }})
-	b := a.browser()
-	as := func(user, method, path, token string) answer {
-		req := b.request(method, path, nil)
-		req.Header.Set("X-User", user)
-		if token != "" {
-			req.Header.Set("Page-State", token)
-		}
-		return b.send(req)
-	}
-	token := as("ada", "GET", "/", "").field()
-	want(t, "ada", as("ada", "POST", "/increment", token).StatusCode, 200)
-	want(t, "bob", as("bob", "POST", "/increment", token).StatusCode, 400)
-	want(t, "nobody", as("", "POST", "/increment", token).StatusCode, 400)
-}
-
 func TestFirstSourceSuppliesAll(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
 	token := b.get("/").field()
@@ -630,25 +391,6 @@ func (brokenSource) Tokens(*http.Request, int64) ([]string, error) {
 func TestFailingSource(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{Sources: []pagestate.Source{brokenSource{}}})
 	want(t, "status", a.browser().get("/").StatusCode, 400)
-}
-
-func TestWithoutMiddleware(t *testing.T) {
-	ctx := context.Background()
-	c := &counter{}
-	_, err := pagestate.From[counter](ctx)
-	want(t, "From", err, pagestate.ErrNoMiddleware)
-	want(t, "Attach", pagestate.Attach(ctx, c), pagestate.ErrNoMiddleware)
-	_, err = pagestate.Token(ctx, c)
-	want(t, "Token", err, pagestate.ErrNoMiddleware)
-	_, err = pagestate.Field(ctx, c)
-	want(t, "Field", err, pagestate.ErrNoMiddleware)
-	res := httptest.NewRecorder()
-	pagestate.Handle(func(http.ResponseWriter, *http.Request, *counter) error {
-		t.Error("the handler ran")
-		return nil
-	}).ServeHTTP(res, httptest.NewRequest("POST", "/", nil))
-	want(t, "Handle", res.Code, 500)
-	want(t, "code", strings.Contains(res.Body.String(), `"StateError"`), true)
 }
 
 func TestHandle(t *testing.T) {
@@ -809,28 +551,241 @@ func TestLogNeverHoldsSecrets(t *testing.T) {
 	}
 }
 
-func TestWriteErrorOfAHandlerIsLogged(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{})
-	b := a.browser()
-	token := b.get("/").field()
-	res := b.serve("POST", "/gives-up", token, func(w http.ResponseWriter, r *http.Request) {
-		c, err := pagestate.From[counter](r.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		c.Count++
-		pagestate.WriteError(w, r, fmt.Errorf("giving up: %w", pagestate.ErrForbidden))
-	})
-	want(t, "status", res.StatusCode, 403)
-	want(t, "sealed", res.token(), "")
-	want(t, "logged", strings.Count(a.log.String(), "giving up"), 1)
-	b.call("POST", "/increment", "garbage")
-	want(t, "logged by the middleware", strings.Count(a.log.String(), "code=InvalidState"), 1)
+func TestWriterCopiesRequestBack(t *testing.T) {
+	for name, value := range map[string]any{"returns": nil, "panics": "oh"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("TMPDIR", dir)
+			a := newWriterApp(t, pagestate.Options{})
+			a.mux.HandleFunc("POST /up/{name}", func(_ http.ResponseWriter, r *http.Request) {
+				if err := r.ParseMultipartForm(1); err != nil {
+					t.Error(err)
+				}
+				want(t, "files during the request", writerFiles(t, dir), 1)
+				if value != nil {
+					panic(value)
+				}
+			})
+			var pattern string
+			a.serve(writerRecover(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { pattern = r.Pattern }()
+				a.mw.Handler(a.mux).ServeHTTP(w, r)
+			})))
+			body, contentType := writerUpload(t)
+			b := a.browser()
+			req := b.request("POST", "/up/one", body)
+			req.Header.Set("Content-Type", contentType)
+			b.send(req)
+			a.Server.Close() // waits until net/http has cleaned up
+			want(t, "files after the request", writerFiles(t, dir), 0)
+			want(t, "pattern", pattern, "POST /up/{name}")
+		})
+	}
 }
 
-func TestTokenWithoutASession(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{})
-	token := a.browser().get("/").field()
-	want(t, "status", a.browser().call("POST", "/increment", token).StatusCode, 400)
-	want(t, "cause in the log", strings.Contains(a.log.String(), "there is no session it could belong to"), true)
+func writerFiles(t *testing.T, dir string) int {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "multipart-*"))
+	if err != nil {
+		t.Error(err)
+	}
+	return len(names)
+}
+
+// writerUpload is a file too large for what net/http keeps in memory.
+func writerUpload(t *testing.T) (body io.Reader, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	file, err := form.CreateFormFile("file", "a.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Write(make([]byte, 11<<20))
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &b, form.FormDataContentType()
+}
+
+func TestWriterTwice(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{})
+	a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
+		s.Count++
+		fmt.Fprint(w, s.Count)
+	}))
+	a.serve(a.mw.Handler(a.mw.Handler(a.mw.Handler(a.mux))))
+	got := a.call("/", a.seal(&writerState{Count: 1}))
+	want(t, "body", got.Body, "2")
+	want(t, "sealed", a.count(got), 2)
+	want(t, "revision", a.revision(got.token()), 2)
+	want(t, "log", a.log.String(), "")
+}
+
+// The inner hides the outer, also where one of them is in there twice.
+func TestWriterNested(t *testing.T) {
+	outer := newWriterApp(t, pagestate.Options{Sources: []pagestate.Source{pagestate.HeaderSource("Outer-State")}})
+	inner := newWriterApp(t, pagestate.Options{})
+	for name, wrap := range map[string]func(http.Handler) http.Handler{
+		"outer inner":       func(h http.Handler) http.Handler { return outer.mw.Handler(inner.mw.Handler(h)) },
+		"outer inner outer": func(h http.Handler) http.Handler { return outer.mw.Handler(inner.mw.Handler(outer.mw.Handler(h))) },
+		"outer inner outer inner": func(h http.Handler) http.Handler {
+			return outer.mw.Handler(inner.mw.Handler(outer.mw.Handler(inner.mw.Handler(h))))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner.serve(wrap(writerHandle(func(w http.ResponseWriter, _ *http.Request, s *writerState) {
+				fmt.Fprint(w, s.Count)
+				s.Count = 99
+			})))
+			b := inner.browser()
+			req := b.request("POST", "/", nil)
+			req.Header.Set("Page-State", inner.seal(&writerState{Count: 1}))
+			req.Header.Set("Outer-State", outer.seal(&writerState{Count: 5}))
+			got := b.send(req)
+			inner.running.Wait()
+			want(t, "the inner's state", got.Body, "1")
+			want(t, "warnings of the inner", inner.logged("too late"), 1)
+			want(t, "log of the outer", outer.log.String(), "")
+			inner.log.buf.Reset()
+		})
+	}
+}
+
+// refusedState is small, so that many forgeries of it are soon made.
+type refusedState struct {
+	Any any
+	Row *forgedRow
+}
+
+// TestBadRequestsLeaveNoMemory sends a million requests that are refused, no two
+// of them alike: nothing of them may stay.
+func TestBadRequestsLeaveNoMemory(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() || underRace() {
+		n = 50_000
+	}
+	r := pagestate.NewRegistry()
+	pagestate.Register[refusedState](r, "refused")
+	pagestate.RegisterModel(r, "row", pagestate.Model[int, forgedRow]{
+		Key:   func(r *forgedRow) int { return r.ID },
+		Fetch: func(context.Context, []int) ([]*forgedRow, error) { return nil, nil },
+	})
+	o := ordinary()
+	o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
+	o.MaxTokenBytes = 1000
+	o.Guard = pagestate.NewGuard(100)
+	o.Logger = slog.New(slog.DiscardHandler)
+	mw, err := pagestate.New(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := mw.Handler(pagestate.Handle(func(http.ResponseWriter, *http.Request, *refusedState) error { return nil }))
+	const session = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	thief := newForger(t, o.Secrets[0], forgedCookie, session, forgedNoUsers, "")
+	good := mustSeal(t, mw, pagestate.Owner{Session: session}, &refusedState{})
+	seed := parseForged(t, thief.open(good))
+
+	status := func(session, token, form string) int {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+		r.Header.Set("Cookie", "binding="+session)
+		r.Header.Set("Page-State", token)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	send := func(token string) int { return status(session, token, "") }
+	forged := func(place int, value *forgedValue) int {
+		e := seed.clone()
+		e.inner[place] = value
+		return send(thief.seal(e.append(nil)))
+	}
+	payload := func(values ...*forgedValue) *forgedValue { return &forgedValue{kind: 'a', inner: values} }
+	none := &forgedValue{leaf: unhex("c0")}
+	kinds := []struct {
+		name string
+		code int
+		send func(i int) int
+	}{
+		{"of no form", 400, func(i int) int { return send(fmt.Sprint("no token ", i)) }},
+		{"not authentic", 400, func(i int) int { return send(fmt.Sprintf("gAAAAA%026d%s", i, good[32:])) }},
+		{"of another session", 400, func(i int) int {
+			return status(session[:13]+base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(fmt.Appendf(nil, "%08d", i)), good, "")
+		}},
+		{"in a form", 400, func(i int) int { return status(session, "", fmt.Sprintf("x%d=1&page_state=%d", i, i)) }},
+		{"too many", 413, func(i int) int { return send(strings.Repeat(fmt.Sprint(i, ","), 33)) }},
+		{"too large", 413, func(i int) int { return send(fmt.Sprintf("%01001d", i)) }},
+		{"of an unknown component", 400, func(i int) int { return forged(envelopeComponent, forgedText(fmt.Sprint("component", i))) }},
+		{"of another version", 409, func(i int) int { return forged(envelopeVersion, forgedNumber(i+1)) }},
+		{"of other types", 409, func(i int) int {
+			return forged(envelopeShapes, payload(&forgedValue{kind: 'b', inner: []*forgedValue{payload(forgedText(fmt.Sprint("s", i)))}}))
+		}},
+		{"malformed", 400, func(i int) int { return forged(envelopePayload, payload(forgedNumber(i), none)) }},
+		{"of a row that is gone", 410, func(i int) int { return forged(envelopePayload, payload(none, forgedNumber(i+1))) }},
+	}
+	sendAll := func(from, to int) {
+		for i := from; i < to; i++ {
+			kind := kinds[i%len(kinds)]
+			if code := kind.send(i); code != kind.code {
+				t.Fatalf("%s: status %d, want %d", kind.name, code, kind.code)
+			}
+		}
+	}
+	sendAll(0, 1000)
+	before, goroutines := sourceHeap(), runtime.NumGoroutine()
+	sendAll(1000, n)
+	kept := sourceHeap() - before
+	t.Logf("%d requests leave %d bytes", n-1000, kept)
+	if kept > 256<<10 {
+		t.Errorf("%d requests leave %d bytes behind", n-1000, kept)
+	}
+	want(t, "goroutines", runtime.NumGoroutine(), goroutines)
+}
+
+// underRace tells whether the race detector slows a test down.
+func underRace() bool {
+	info, _ := debug.ReadBuildInfo()
+	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// TestLimitsOfRequests sends a token of the usual kind, in a request that is at
+// a limit and in one beyond it.
+func TestLimitsOfRequests(t *testing.T) {
+	o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()}
+	token := newCounterApp(t, o).browser().get("/").field()
+	size := len(token)
+	many := func(n int) string { return strings.Repeat("page_state="+token+"&", n) }
+	long := func(n int) string {
+		form := "page_state=" + token + "&x="
+		return form + strings.Repeat("x", n-len(form))
+	}
+	tests := []struct {
+		name           string
+		maxTokenBytes  int
+		maxTokens      int
+		form           string
+		status, counts int
+	}{
+		{"MaxTokenBytes", size, 0, many(1), 200, 1},
+		{"over MaxTokenBytes", size - 1, 0, many(1), 413, 0},
+		{"MaxTokens", 0, 3, many(3), 200, 1},
+		{"over MaxTokens", 0, 3, many(4), 413, 0},
+		{"MaxTokens that is not set", 0, 0, many(32), 200, 1},
+		{"over MaxTokens that is not set", 0, 0, many(33), 413, 0},
+		{"what is looked at of a body", size, 0, long(size + 1<<20), 200, 1},
+		{"more of a body than is looked at", size, 0, long(size + 1<<20 + 1), 400, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := o
+			o.MaxTokenBytes, o.MaxTokens = test.maxTokenBytes, test.maxTokens
+			b := newCounterApp(t, o).browser()
+			req := b.request("POST", "/show", strings.NewReader(test.form))
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			got := b.send(req)
+			want(t, "status", got.StatusCode, test.status)
+			want(t, "handlers", strings.Count(got.Body, "count="), test.counts)
+		})
+	}
 }

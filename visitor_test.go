@@ -1,8 +1,8 @@
 package pagestate_test
 
-// Whose token it is, over a whole visit: the session that a page makes, login
-// and logout with Renew, on every binding. The bindings alone are in
-// session_test.go.
+// Whose token it is, over a whole visit: the session that a page makes, its
+// cookie, login and logout with Renew, on every binding. The bindings alone are
+// in session_test.go.
 
 import (
 	"context"
@@ -13,21 +13,203 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/sessions"
-
 	"github.com/pagestate/pagestate"
 )
 
-// bindings are real ones, for plain HTTP.
-func bindings(t *testing.T) map[string]pagestate.Binding {
-	cookies := sessions.NewCookieStore(newSecret())
-	cookies.Options.Secure = false
-	return map[string]pagestate.Binding{
-		"Cookie":          pagestate.Cookie(http.Cookie{Name: "binding"}),
-		"CookieStore":     pagestate.Session(cookies, "binding"),
-		"FilesystemStore": pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), newSecret()), "binding"),
+func TestUserOfOneBrowser(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{User: func(r *http.Request) string { return r.Header.Get("X-User") }})
+	b := a.browser()
+	as := func(user, method, path, token string) answer {
+		req := b.request(method, path, nil)
+		req.Header.Set("X-User", user)
+		if token != "" {
+			req.Header.Set("Page-State", token)
+		}
+		return b.send(req)
 	}
+	token := as("ada", "GET", "/", "").field()
+	want(t, "ada", as("ada", "POST", "/increment", token).StatusCode, 200)
+	want(t, "bob", as("bob", "POST", "/increment", token).StatusCode, 400)
+	want(t, "nobody", as("", "POST", "/increment", token).StatusCode, 400)
+}
+
+func TestTokenWithoutASession(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	token := a.browser().get("/").field()
+	want(t, "status", a.browser().call("POST", "/increment", token).StatusCode, 400)
+	want(t, "cause in the log", strings.Contains(a.log.String(), "there is no session it could belong to"), true)
+}
+
+func TestOpeningCreatesNoSession(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	token := a.browser().get("/").field()
+	want(t, "cookies", len(a.browser().call("POST", "/increment", token).Cookies()), 0)
+}
+
+// writerBindings set a cookie in their own ways.
+func writerBindings(t *testing.T) map[string]sessions.Store {
+	return map[string]sessions.Store{
+		"Cookie":          nil,
+		"CookieStore":     writerInsecure(sessions.NewCookieStore(sessionKey)),
+		"FilesystemStore": sessions.NewFilesystemStore(t.TempDir(), sessionKey),
+	}
+}
+
+func TestWriterCookies(t *testing.T) {
+	timeout := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "") }
+	plain := func(h http.Handler) http.Handler { return h }
+	for name, store := range writerBindings(t) {
+		binding, login := pagestate.Cookie(http.Cookie{Name: "binding"}), sessions.Store(sessions.NewCookieStore(sessionKey))
+		if store != nil {
+			binding, login = pagestate.Session(store, "binding"), store
+		}
+		for wrapped, wraps := range map[string][2]func(http.Handler) http.Handler{
+			"plain":                  {plain, plain},
+			"TimeoutHandler outside": {timeout, plain},
+			"TimeoutHandler inside":  {plain, timeout},
+		} {
+			t.Run(name+"/"+wrapped, func(t *testing.T) {
+				a := newWriterApp(t, pagestate.Options{Session: binding})
+				a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+					http.SetCookie(w, &http.Cookie{Name: "early", Value: "1"})
+					http.SetCookie(w, &http.Cookie{Name: "binding2", Value: "1"})
+					writerLogin(t, login, w, r)
+					if err := pagestate.Attach(r.Context(), &writerState{}); err != nil {
+						t.Error(err)
+					}
+					writerLogin(t, login, w, r)
+					http.SetCookie(w, &http.Cookie{Name: "late", Value: "1"})
+					writerPage(w, r)
+				})
+				a.mux.Handle("/count", writerHandle(func(w http.ResponseWriter, _ *http.Request, s *writerState) { fmt.Fprint(w, s.Count) }))
+				a.mux.HandleFunc("/renew", func(w http.ResponseWriter, r *http.Request) {
+					for range 2 {
+						if err := a.mw.Renew(w, r); err != nil {
+							t.Error(err)
+						}
+					}
+					writerPage(w, r)
+				})
+				a.serve(wraps[0](a.mw.Handler(wraps[1](a.mux))))
+
+				b := a.browser()
+				page := b.get("/")
+				want(t, "cookies", writerNames(page.Cookies()), "binding binding2 early late login login")
+				want(t, "count", b.call("POST", "/count", page.Body).Body, "1")
+				want(t, "cookies of a second page", writerNames(b.get("/").Cookies()), "binding2 early late login login")
+				renewed := b.get("/renew")
+				want(t, "cookies of a renewal", writerNames(renewed.Cookies()), "binding")
+				want(t, "count after renewal", b.call("POST", "/count", renewed.Body).Body, "1")
+				want(t, "what was sealed before", b.call("POST", "/count", page.Body).StatusCode, 400)
+			})
+		}
+	}
+}
+
+// writerLogin saves a session of the handler's own.
+func writerLogin(t *testing.T, store sessions.Store, w http.ResponseWriter, r *http.Request) {
+	t.Helper()
+	session, err := store.Get(r, "login")
+	if err != nil {
+		t.Error(err)
+	}
+	session.Values["name"] = "ada"
+	if err := session.Save(r, w); err != nil {
+		t.Error(err)
+	}
+}
+
+// The binding's own cookie is the one that counts, whoever else sets it.
+func TestWriterCookieOfTheSameName(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprint("late ", late), func(t *testing.T) {
+			a := newWriterApp(t, pagestate.Options{Session: pagestate.Cookie(http.Cookie{Name: "binding"})})
+			a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+				set := func() { http.SetCookie(w, &http.Cookie{Name: "binding", Value: "planted"}) }
+				if late {
+					defer set()
+				} else {
+					set()
+				}
+				s := &writerState{}
+				if err := pagestate.Attach(r.Context(), s); err != nil {
+					t.Error(err)
+				}
+			})
+			cookies := a.browser().get("/").Cookies()
+			want(t, "cookies", writerNames(cookies), "binding")
+			for _, c := range cookies {
+				want(t, "planted", c.Value == "planted", false)
+			}
+		})
+	}
+}
+
+// The cookie arrives with whatever answer there is, since what the page of
+// another tab holds may rest on it.
+func TestWriterCookieOfFailedAnswers(t *testing.T) {
+	for name, h := range map[string]func(http.ResponseWriter, *http.Request){
+		"500":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oh", 500) },
+		"404":      http.NotFound,
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusSeeOther) },
+		"nothing":  func(http.ResponseWriter, *http.Request) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newWriterApp(t, pagestate.Options{Session: pagestate.Cookie(http.Cookie{Name: "binding"})})
+			a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+				if err := pagestate.Attach(r.Context(), &writerState{}); err != nil {
+					t.Error(err)
+				}
+				h(w, r)
+			})
+			got := a.browser().get("/")
+			want(t, "cookies", writerNames(got.Cookies()), "binding")
+			want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+		})
+	}
+}
+
+// After the first byte there is no way to set a cookie.
+func TestWriterSessionTooLate(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{Session: pagestate.Cookie(http.Cookie{Name: "binding"})})
+	try := func(w http.ResponseWriter, r *http.Request) {
+		for name, err := range map[string]error{
+			"Attach": pagestate.Attach(r.Context(), &writerState{}),
+			"Renew":  a.mw.Renew(w, r),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "the first byte has left") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		try(w, r)
+	})
+	want(t, "cookies", writerNames(a.browser().get("/").Cookies()), "")
+}
+
+// What was opened for the owner before Renew does not go out to the one after.
+func TestWriterRenewEndsWhatActed(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{Session: pagestate.Cookie(http.Cookie{Name: "binding"})})
+	a.mux.HandleFunc("/page", writerPage)
+	a.mux.Handle("/", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
+		s.Count++
+		if err := a.mw.Renew(w, r); err != nil {
+			t.Error(err)
+		}
+		s.Count++
+	}))
+	b := a.browser()
+	got := b.call("POST", "/", b.get("/page").Body)
+	a.running.Wait()
+	want(t, "cookies", writerNames(got.Cookies()), "binding")
+	want(t, "header", got.token(), "")
+	want(t, "warnings", a.logged("WARN", "before Renew", "component=state"), 1)
+	want(t, "lines in the log", a.logged(""), 1)
 }
 
 // newLoginApp is a counter app where a cookie of its own says who is logged in.

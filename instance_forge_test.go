@@ -2,7 +2,7 @@ package pagestate_test
 
 // What a thief of the secret can do: derive an owner's key, and seal whatever
 // bytes he likes. Written from docs/token.md, and not from the package. What he
-// tries with it is in attack_test.go.
+// tries with it is in instance_test.go.
 
 import (
 	"bytes"

@@ -1,14 +1,12 @@
 package pagestate_test
 
-// What somebody can do who has the secret, and so can seal whatever he likes,
-// and what somebody can do who has not. How tokens are forged is in
-// forge_test.go.
+// What somebody can do who has the secret, and so can seal whatever he likes. How
+// tokens are forged is in instance_forge_test.go.
 
 import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +20,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -553,103 +550,6 @@ func TestForgedForNobody(t *testing.T) {
 	want(t, "status", a.browser().call("POST", "/show", token).StatusCode, 400)
 }
 
-// refusedState is small, so that many forgeries of it are soon made.
-type refusedState struct {
-	Any any
-	Row *forgedRow
-}
-
-// TestBadRequestsLeaveNoMemory sends a million requests that are refused, no two
-// of them alike: nothing of them may stay.
-func TestBadRequestsLeaveNoMemory(t *testing.T) {
-	n := 1_000_000
-	if testing.Short() || underRace() {
-		n = 50_000
-	}
-	r := pagestate.NewRegistry()
-	pagestate.Register[refusedState](r, "refused")
-	pagestate.RegisterModel(r, "row", pagestate.Model[int, forgedRow]{
-		Key:   func(r *forgedRow) int { return r.ID },
-		Fetch: func(context.Context, []int) ([]*forgedRow, error) { return nil, nil },
-	})
-	o := ordinary()
-	o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
-	o.MaxTokenBytes = 1000
-	o.Guard = pagestate.NewGuard(100)
-	o.Logger = slog.New(slog.DiscardHandler)
-	mw, err := pagestate.New(r, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler := mw.Handler(pagestate.Handle(func(http.ResponseWriter, *http.Request, *refusedState) error { return nil }))
-	const session = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	thief := newForger(t, o.Secrets[0], forgedCookie, session, forgedNoUsers, "")
-	good := mustSeal(t, mw, pagestate.Owner{Session: session}, &refusedState{})
-	seed := parseForged(t, thief.open(good))
-
-	status := func(session, token, form string) int {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
-		r.Header.Set("Cookie", "binding="+session)
-		r.Header.Set("Page-State", token)
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		return w.Code
-	}
-	send := func(token string) int { return status(session, token, "") }
-	forged := func(place int, value *forgedValue) int {
-		e := seed.clone()
-		e.inner[place] = value
-		return send(thief.seal(e.append(nil)))
-	}
-	payload := func(values ...*forgedValue) *forgedValue { return &forgedValue{kind: 'a', inner: values} }
-	none := &forgedValue{leaf: unhex("c0")}
-	kinds := []struct {
-		name string
-		code int
-		send func(i int) int
-	}{
-		{"of no form", 400, func(i int) int { return send(fmt.Sprint("no token ", i)) }},
-		{"not authentic", 400, func(i int) int { return send(fmt.Sprintf("gAAAAA%026d%s", i, good[32:])) }},
-		{"of another session", 400, func(i int) int {
-			return status(session[:13]+base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(fmt.Appendf(nil, "%08d", i)), good, "")
-		}},
-		{"in a form", 400, func(i int) int { return status(session, "", fmt.Sprintf("x%d=1&page_state=%d", i, i)) }},
-		{"too many", 413, func(i int) int { return send(strings.Repeat(fmt.Sprint(i, ","), 33)) }},
-		{"too large", 413, func(i int) int { return send(fmt.Sprintf("%01001d", i)) }},
-		{"of an unknown component", 400, func(i int) int { return forged(envelopeComponent, forgedText(fmt.Sprint("component", i))) }},
-		{"of another version", 409, func(i int) int { return forged(envelopeVersion, forgedNumber(i+1)) }},
-		{"of other types", 409, func(i int) int {
-			return forged(envelopeShapes, payload(&forgedValue{kind: 'b', inner: []*forgedValue{payload(forgedText(fmt.Sprint("s", i)))}}))
-		}},
-		{"malformed", 400, func(i int) int { return forged(envelopePayload, payload(forgedNumber(i), none)) }},
-		{"of a row that is gone", 410, func(i int) int { return forged(envelopePayload, payload(none, forgedNumber(i+1))) }},
-	}
-	sendAll := func(from, to int) {
-		for i := from; i < to; i++ {
-			kind := kinds[i%len(kinds)]
-			if code := kind.send(i); code != kind.code {
-				t.Fatalf("%s: status %d, want %d", kind.name, code, kind.code)
-			}
-		}
-	}
-	sendAll(0, 1000)
-	before, goroutines := sourceHeap(), runtime.NumGoroutine()
-	sendAll(1000, n)
-	kept := sourceHeap() - before
-	t.Logf("%d requests leave %d bytes", n-1000, kept)
-	if kept > 256<<10 {
-		t.Errorf("%d requests leave %d bytes behind", n-1000, kept)
-	}
-	want(t, "goroutines", runtime.NumGoroutine(), goroutines)
-}
-
-// underRace tells whether the race detector slows a test down.
-func underRace() bool {
-	info, _ := debug.ReadBuildInfo()
-	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
-
 // A limitCase is two forged states of one component: one at a limit, and one
 // beyond it.
 type limitCase struct {
@@ -735,47 +635,6 @@ func TestLimitsOfForgeries(t *testing.T) {
 			want(t, "code", strings.Contains(over.Body, "StateTooLarge"), true)
 			want(t, "handlers", ran, 1)
 			want(t, "fetches", fetched, 0)
-		})
-	}
-}
-
-// TestLimitsOfRequests sends a token of the usual kind, in a request that is at
-// a limit and in one beyond it.
-func TestLimitsOfRequests(t *testing.T) {
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()}
-	token := newCounterApp(t, o).browser().get("/").field()
-	size := len(token)
-	many := func(n int) string { return strings.Repeat("page_state="+token+"&", n) }
-	long := func(n int) string {
-		form := "page_state=" + token + "&x="
-		return form + strings.Repeat("x", n-len(form))
-	}
-	tests := []struct {
-		name           string
-		maxTokenBytes  int
-		maxTokens      int
-		form           string
-		status, counts int
-	}{
-		{"MaxTokenBytes", size, 0, many(1), 200, 1},
-		{"over MaxTokenBytes", size - 1, 0, many(1), 413, 0},
-		{"MaxTokens", 0, 3, many(3), 200, 1},
-		{"over MaxTokens", 0, 3, many(4), 413, 0},
-		{"MaxTokens that is not set", 0, 0, many(32), 200, 1},
-		{"over MaxTokens that is not set", 0, 0, many(33), 413, 0},
-		{"what is looked at of a body", size, 0, long(size + 1<<20), 200, 1},
-		{"more of a body than is looked at", size, 0, long(size + 1<<20 + 1), 400, 0},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			o := o
-			o.MaxTokenBytes, o.MaxTokens = test.maxTokenBytes, test.maxTokens
-			b := newCounterApp(t, o).browser()
-			req := b.request("POST", "/show", strings.NewReader(test.form))
-			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			got := b.send(req)
-			want(t, "status", got.StatusCode, test.status)
-			want(t, "handlers", strings.Count(got.Body, "count="), test.counts)
 		})
 	}
 }
