@@ -155,6 +155,21 @@ func TestFloats(t *testing.T) {
 	}
 }
 
+// An int of 32 bits cannot hold every length, and every limit is lower.
+func TestLongestHeaders(t *testing.T) {
+	for form, want := range map[string]any{
+		"dd80000000": array(math.MaxInt32),
+		"ddffffffff": array(math.MaxInt32),
+		"df80000000": mapping(math.MaxInt32),
+		"dfffffffff": mapping(math.MaxInt32),
+	} {
+		d := Decoder{Data: unhex(t, form)}
+		if got, err := read(&d); err != nil || got != want || d.Left() != 0 {
+			t.Errorf("%s: %v, %v, %d bytes left", form, got, err, d.Left())
+		}
+	}
+}
+
 // What could be shorter, or is no value at all.
 func TestMalformed(t *testing.T) {
 	for _, form := range []string{
@@ -163,8 +178,7 @@ func TestMalformed(t *testing.T) {
 		"d0e0", "d001", "d1ff80", "d2ffff8000", "d3ffffffff80000000",
 		"d91f" + strings.Repeat("78", 31), "da0001 78", "db00000001 78", "dbffffffff 78", "db80000000",
 		"c50001 78", "c600000001 78", "c6ffffffff 78",
-		"dc000f", "dd0000ffff", "dd80000000", "ddffffffff",
-		"de000f", "df0000ffff", "df80000000", "dfffffffff",
+		"dc000f", "dd0000ffff", "dd8000", "de000f", "df0000ffff", "df8000",
 	} {
 		d := Decoder{Data: unhex(t, form)}
 		if v, err := read(&d); !errors.Is(err, ErrMalformed) || d.Pos != 0 {
