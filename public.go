@@ -1,14 +1,14 @@
 package pagestate
 
 // This file holds what a page may see and change of a state: its public fields,
-// as JSON. What may be public is checked in internal/codec, which also reads
-// and writes the JSON.
+// as JSON. What may be public is checked in internal/publicjson, which also
+// reads and writes the JSON.
 
 import (
 	"fmt"
 	"reflect"
 
-	"github.com/pagestate/pagestate/internal/codec"
+	"github.com/pagestate/pagestate/internal/publicjson"
 )
 
 // PublicJSON returns the public fields of state, a struct or a pointer to one,
@@ -61,7 +61,7 @@ func PublicJSON(state any) ([]byte, error) {
 	if v.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("pagestate: public fields are those of a struct or of a pointer to one, and not of %s", describe(state))
 	}
-	p, err := codec.NewPublic(v.Type())
+	p, err := publicjson.Of(v.Type())
 	if err != nil {
 		return nil, fmt.Errorf("pagestate: %w", err)
 	}
@@ -99,7 +99,7 @@ func ApplyPublic(state any, data []byte) error {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("pagestate: public fields can be set through a pointer to a struct, and not through %s", describe(state))
 	}
-	p, err := codec.NewPublic(v.Type().Elem())
+	p, err := publicjson.Of(v.Type().Elem())
 	if err != nil {
 		return fmt.Errorf("pagestate: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/pagestate/pagestate/internal/codec"
+	"github.com/pagestate/pagestate/internal/publicjson"
 )
 
 // A Registry holds the types that a token may hold. Nothing else can come out
@@ -44,8 +45,10 @@ type Registry struct {
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
+	types := codec.NewTypes(reflect.TypeFor[Component]())
+	types.CheckPublic(publicjson.Faults)
 	r := &Registry{
-		types:      codec.NewTypes(reflect.TypeFor[Component]()),
+		types:      types,
 		components: make(map[reflect.Type]*component),
 		byName:     make(map[string]*component),
 		names:      make(map[string]reflect.Type),

@@ -78,6 +78,13 @@ func invented() *measurements {
 			}
 		}
 	}
+	for _, s := range publicStates {
+		for _, do := range []string{"write", "read"} {
+			for _, impl := range []string{"pagestate", "json"} {
+				add("Public/state="+s+"/do="+do+"/impl="+impl, timeUnit, "allocs/op")
+			}
+		}
+	}
 	for _, impl := range []string{"pagestate", "fernet-go"} {
 		for _, kb := range []string{"1", "4", "16", "64", "256", "1024"} {
 			add("Growth/KB="+kb+"/impl="+impl, timeUnit, perByteUnit)

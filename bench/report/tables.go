@@ -30,6 +30,7 @@ var tables = []table{
 	{"references", referencesTable},
 	{"seal and open", sealOpenTable},
 	{"codec", codecTable},
+	{"public", publicTable},
 	{"whose time it is", shareTable},
 	{"whose time a request is", requestShareTable},
 	{"allocations", allocationsTable},
@@ -42,6 +43,8 @@ var tables = []table{
 var (
 	states     = []string{"small", "medium", "large"}
 	everyState = append(slices.Clip(states), "references")
+
+	publicStates = []string{"fields", "list"}
 )
 
 // The goals of a request with a cheap binding, against gorilla and against scs.
@@ -139,6 +142,21 @@ func codecTable(m *measurements) string {
 			m.ratio(name("json"), name("cbor"), 0),
 			each("saved-B"), each("allocs/op"),
 		})
+	}
+	return markdown(rows)
+}
+
+func publicTable(m *measurements) string {
+	const goal = 3
+	rows := [][]string{{"state", "", "encoding/json", "pagestate", "goal", "allocations: json, pagestate"}}
+	for _, s := range publicStates {
+		for _, do := range [][2]string{{"write", "`PublicJSON`"}, {"read", "`ApplyPublic`"}} {
+			name := func(impl string) string { return "Public/state=" + s + "/do=" + do[0] + "/impl=" + impl }
+			rows = append(rows, []string{
+				s, do[1], m.time(name("json")), m.ratio(name("pagestate"), name("json"), goal), spelledGoal(goal),
+				m.count(name("json"), "allocs/op") + ", " + m.count(name("pagestate"), "allocs/op"),
+			})
+		}
 	}
 	return markdown(rows)
 }

@@ -21,7 +21,6 @@
 //	reference.go  models: saved as a key, and fetched again
 //	named.go      what is saved by the name it was registered under
 //	std.go        types of the standard library with a form of their own
-//	public….go    public fields, to JSON and back
 //
 // Encoded data is the shapes, a MessagePack array, and behind it the payload,
 // one MessagePack value. Equal values encode to equal bytes.
@@ -63,9 +62,9 @@ const (
 	maxNumber = 1 << 10
 )
 
-// memoryBudget is how many bytes decoding a payload of the given size may
+// MemoryBudget is how many bytes decoding a payload of the given size may
 // allocate.
-func memoryBudget(payload int) int { return 1<<20 + 64*min(payload, (math.MaxInt-1<<20)/64) }
+func MemoryBudget(payload int) int { return 1<<20 + 64*min(payload, (math.MaxInt-1<<20)/64) }
 
 // pathError says where in a value err happened. Its path holds field names and
 // indices, never a map key: keys are part of the state. Only the JSON of a page
@@ -88,8 +87,8 @@ func (e *pathError) Error() string {
 
 func (e *pathError) Unwrap() error { return e.err }
 
-// at puts step in front of the path of err.
-func at(step string, err error) error {
+// At puts step in front of the path of err.
+func At(step string, err error) error {
 	if inner, ok := err.(*pathError); ok {
 		inner.path = step + inner.path
 		return inner

@@ -589,7 +589,7 @@ func TestChargesAreEqual(t *testing.T) {
 			if err := p.node.decode(&d, reflect.New(p.Type).Elem()); err != nil {
 				t.Fatal(err)
 			}
-			if used := memoryBudget(len(payload)) - d.budget; used != e.charged {
+			if used := MemoryBudget(len(payload)) - d.budget; used != e.charged {
 				t.Errorf("decoding was charged %d bytes, encoding %d", used, e.charged)
 			}
 		})

@@ -116,10 +116,10 @@ func (n *sliceNode) encode(e *encoder, v reflect.Value) error {
 func encodeElements(e *encoder, elem node, v reflect.Value, length int) error {
 	for i := range length {
 		if err := elem.encode(e, v.Index(i)); err != nil {
-			return at(index(i), err)
+			return At(index(i), err)
 		}
 		if err := e.fits(); err != nil {
-			return at(index(i), err)
+			return At(index(i), err)
 		}
 	}
 	return nil
@@ -188,7 +188,7 @@ func decodeElements(d *decoder, elem node, v reflect.Value, length int) (referen
 	for i := range length {
 		d.indirect()
 		if err := elem.decode(d, v.Index(i)); err != nil {
-			return nil, at(index(i), err)
+			return nil, At(index(i), err)
 		}
 		if d.optional && d.direct != nil {
 			if references == nil {
@@ -259,35 +259,10 @@ func (n *arrayNode) decode(d *decoder, v reflect.Value) error {
 type mapNode struct {
 	key, elem node
 	elems     reflect.Type // a slice of elements
-	entrySize int          // of a key and an element in memory
-	placeSize int          // of a place for them in the map's table
-	unordered bool         // whether a key may be unequal to itself, as a NaN is
-	plain     plainMap     // nil where entries take reflection
+	size      MapSize
+	unordered bool     // whether a key may be unequal to itself, as a NaN is
+	plain     plainMap // nil where entries take reflection
 }
-
-func newMap(key, elem reflect.Type) *mapNode {
-	return &mapNode{
-		elems:     reflect.SliceOf(elem),
-		entrySize: int(key.Size() + elem.Size()),
-		placeSize: placeSize(key, elem),
-	}
-}
-
-// placeSize is the size of a place in a map's table: of a struct of key and
-// element, and a byte. What is large stands outside, behind a pointer.
-func placeSize(key, elem reflect.Type) int {
-	var size, align int
-	for _, t := range []reflect.Type{key, elem} {
-		if t.Size() > 128 {
-			t = reflect.TypeFor[*byte]()
-		}
-		size = roundUp(size, t.Align()) + int(max(1, t.Size()))
-		align = max(align, t.Align())
-	}
-	return roundUp(size, align) + 1
-}
-
-func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
 
 func (n *mapNode) signature(s *signer) {
 	s.text("m")
@@ -297,20 +272,38 @@ func (n *mapNode) signature(s *signer) {
 func (n *mapNode) least() int    { return 1 }
 func (n *mapNode) nilable() bool { return true }
 
-// mapSize is what an empty map takes.
-const mapSize = 48
+// MapSize is what the maps of a type take in memory, by a rule that docs/token.md
+// states. It is coarse, and holds for every map that Go makes at once for so many
+// entries.
+type MapSize struct {
+	place int // for an entry, in the map's table
+	entry int // a key and an element
+}
 
-// places is the most places that the table of a map of so many entries has: it
-// grows by doubling before an eighth of it is left.
-func places(length int) int {
-	switch {
-	case length == 0:
-		return 0
-	case length <= 8:
-		return 8
-	default:
-		return 2*length + length/3
+// SizeOfMap returns that of a map type.
+func SizeOfMap(typ reflect.Type) MapSize {
+	size := MapSize{entry: int(typ.Key().Size() + typ.Elem().Size())}
+	for _, part := range []reflect.Type{typ.Key(), typ.Elem()} {
+		switch n := int(part.Size()); {
+		case n == 0:
+			size.place++
+		case n <= 128:
+			size.place += n
+		default:
+			size.place += 8 // it stands outside of the table
+		}
 	}
+	size.place = (size.place+7)/8*8 + 1
+	return size
+}
+
+// Of is what a map of n entries takes, with the entry that is being decoded.
+func (s MapSize) Of(n int) int {
+	places := 3 * n
+	if n > 0 && n <= 8 {
+		places = 8
+	}
+	return 48 + places*s.place + (n+1)*s.entry
 }
 
 type entry struct {
@@ -326,9 +319,7 @@ func (n *mapNode) encode(e *encoder, v reflect.Value) error {
 	if err := e.elements(v.Len()); err != nil {
 		return err
 	}
-	e.charge(1, mapSize)
-	e.charge(places(v.Len()), n.placeSize)
-	e.charge(v.Len()+1, n.entrySize)
+	e.charge(1, n.size.Of(v.Len()))
 	if err := e.enter(); err != nil {
 		return e.failed(v, "", err)
 	}
@@ -373,7 +364,7 @@ func (n *mapNode) sorted(e *encoder, v reflect.Value) (entries []entry, elems re
 		elems.Index(len(entries)).SetIterValue(it)
 		start := len(e.keys)
 		if err := n.encodeKey(e, key); err != nil {
-			return nil, elems, at("[key]", err)
+			return nil, elems, At("[key]", err)
 		}
 		entries = append(entries, entry{start, len(e.keys), len(entries)})
 	}
@@ -383,7 +374,7 @@ func (n *mapNode) sorted(e *encoder, v reflect.Value) (entries []entry, elems re
 	slices.SortFunc(entries, compare)
 	for i := range len(entries) - 1 {
 		if compare(entries[i], entries[i+1]) == 0 {
-			return nil, elems, at("[key]", fmt.Errorf("%w: two keys have the same saved form", ErrUnsavable))
+			return nil, elems, At("[key]", fmt.Errorf("%w: two keys have the same saved form", ErrUnsavable))
 		}
 	}
 	return entries, elems, nil
@@ -413,12 +404,7 @@ func (n *mapNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.elements(length, d.least(n.key)+d.least(n.elem)); err != nil {
 		return err
 	}
-	err = cmp.Or(
-		d.charge(1, mapSize),
-		d.charge(places(length), n.placeSize),
-		d.charge(length+1, n.entrySize), // each is decoded outside of the map first
-	)
-	if err != nil {
+	if err := d.charge(1, n.size.Of(length)); err != nil {
 		return err
 	}
 	if err := d.enter(); err != nil {
@@ -459,7 +445,7 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 		elem.SetZero()
 		start := d.Pos
 		if err := n.key.decode(d, key); err != nil {
-			return at("[key]", err)
+			return At("[key]", err)
 		}
 		encoded := d.Data[start:d.Pos]
 		if i > 0 && bytes.Compare(last, encoded) >= 0 {
@@ -472,7 +458,7 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 		before := len(d.list)
 		d.direct = nil
 		if err := n.elem.decode(d, elem); err != nil {
-			return at("[]", err)
+			return At("[]", err)
 		}
 		v.SetMapIndex(key, elem)
 		if len(d.list) > before {

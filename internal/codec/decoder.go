@@ -32,7 +32,7 @@ func newDecoder(b []byte) (d decoder) {
 }
 
 // start has a decoder that holds nothing read b.
-func (d *decoder) start(b []byte) { d.Data, d.budget = b, memoryBudget(len(b)) }
+func (d *decoder) start(b []byte) { d.Data, d.budget = b, MemoryBudget(len(b)) }
 
 // decoders are decoders that hold nothing.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}

@@ -226,14 +226,14 @@ func (e *encoder) bytes(b []byte) { e.buf = wire.AppendBytes(e.buf, b) }
 // there: what it passes twice holds itself, and the path ends with the last.
 func (e *encoder) failed(v reflect.Value, step string, err error) error {
 	if !e.tooDeep {
-		return at(step, err)
+		return At(step, err)
 	}
 	a := address{v.Pointer(), v.Type()}
 	if slices.Contains(e.trail, a) {
 		return fmt.Errorf("%w: it is part of a cycle", ErrUnsavable)
 	}
 	e.trail = append(e.trail, a)
-	return at(step, err)
+	return At(step, err)
 }
 
 // group is the number of the component p among those of this payload.
@@ -255,7 +255,7 @@ func (e *encoder) finish() ([]byte, error) {
 	if e.strings {
 		e.charge(1, payload)
 	}
-	if budget := memoryBudget(payload); e.charged > budget {
+	if budget := MemoryBudget(payload); e.charged > budget {
 		return nil, fmt.Errorf("%w: decoding it would take %d bytes of memory, the most for its size is %d", ErrLimit, e.charged, budget)
 	}
 	if len(e.groups) > 1 {

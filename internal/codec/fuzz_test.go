@@ -55,7 +55,7 @@ func checkDecode(t *testing.T, p *Plan, data []byte, own bool) {
 	v := reflect.New(p.Type).Elem()
 	var err error
 	used := allocated(func() { _, err = p.Decode(data, v) })
-	if budget := memoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
+	if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
 		t.Errorf("%d bytes took %d bytes of memory, the budget is %d", len(data), used, budget)
 	}
 	if err != nil {

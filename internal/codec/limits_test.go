@@ -335,7 +335,7 @@ func TestMemoryStaysWithinBudget(t *testing.T) {
 					_, _ = p.Decode(data, v) // some are within the budget, some are not
 				})
 				// Go rounds each allocation up, and the tables have a budget of their own.
-				budget := memoryBudget(len(test.payload))
+				budget := MemoryBudget(len(test.payload))
 				if used > uint64(budget+budget/16) {
 					t.Errorf("%d bytes took %d bytes of memory, the budget is %d", len(data), used, budget)
 				}

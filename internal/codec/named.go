@@ -53,7 +53,7 @@ func (n *namedNode) encode(e *encoder, v reflect.Value) error {
 	}
 	e.string(name)
 	if err := n.args.encode(e, args); err != nil {
-		return at(".Args", err)
+		return At(".Args", err)
 	}
 	e.leave()
 	return nil
@@ -76,7 +76,7 @@ func (n *namedNode) decode(d *decoder, v reflect.Value) error {
 	args := reflect.New(n.named.Args).Elem()
 	before := len(d.list)
 	if err := n.args.decode(d, args); err != nil {
-		return at(".Args", err)
+		return At(".Args", err)
 	}
 	d.leave()
 	if !n.named.Known(name, args) {

@@ -18,7 +18,7 @@ func encodeStrings(e *encoder, v reflect.Value) error {
 	for i, s := range list {
 		e.string(s)
 		if err := e.fits(); err != nil {
-			return at(index(i), err)
+			return At(index(i), err)
 		}
 	}
 	return nil
@@ -28,7 +28,7 @@ func decodeStrings(d *decoder, v reflect.Value, length int) (err error) {
 	list := d.strings(length)
 	for i := range list {
 		if list[i], err = d.string(); err != nil {
-			return at(index(i), err)
+			return At(index(i), err)
 		}
 	}
 	p, _ := reflect.TypeAssert[*[]string](v.Addr())
@@ -147,14 +147,14 @@ func (n stringMap[E]) decode(d *decoder, v reflect.Value, length int) error {
 	for i := range length {
 		key, err := d.string()
 		if err != nil {
-			return at("[key]", err)
+			return At("[key]", err)
 		}
 		if i > 0 && compareEncoded(last, key) >= 0 {
 			return errKeyOrder
 		}
 		elem, err := n.read(d)
 		if err != nil {
-			return at("[]", err)
+			return At("[]", err)
 		}
 		m[key], last = elem, key
 	}

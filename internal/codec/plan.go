@@ -82,11 +82,11 @@ func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte
 	e := p.encoder(b, limit)
 	defer e.release()
 	if err := p.encode(e, v, omit); err != nil {
-		return nil, at(typeName(p.Type), err)
+		return nil, At(TypeName(p.Type), err)
 	}
 	encoded, err := e.finish()
 	if err != nil {
-		return nil, at(typeName(p.Type), err)
+		return nil, At(TypeName(p.Type), err)
 	}
 	if took := int64(len(encoded) - start); took != p.room.Load() {
 		p.room.Store(took)
@@ -112,7 +112,7 @@ func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, at(typeName(p.Type), err)
+		return false, At(TypeName(p.Type), err)
 	}
 	return len(e.expected) == 0 && len(e.groups) == 1, nil
 }
@@ -144,7 +144,7 @@ func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	e.hash = h
 	err := cmp.Or(f.node.encode(e, v.Field(f.index)), e.fits(), e.drain())
 	if err != nil {
-		return at(typeName(p.Type)+"."+f.GoName, err)
+		return At(TypeName(p.Type)+"."+f.GoName, err)
 	}
 	if len(e.groups) > 1 { // their numbers mean nothing without their names
 		h.Write(appendShapes(nil, e.groups))
@@ -184,7 +184,7 @@ func (p *Plan) Decode(data []byte, v reflect.Value) (References, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	if err := p.decode(d, data, v); err != nil {
-		return References{}, at(typeName(p.Type), err)
+		return References{}, At(TypeName(p.Type), err)
 	}
 	return d.References, nil
 }

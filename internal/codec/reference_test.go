@@ -308,7 +308,7 @@ func TestReferenceBudget(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %d are encoded, and not decoded: %v", test.name, n, err)
 			}
-			if budget := memoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
+			if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
 				t.Errorf("%s: %d took %d bytes of memory, the budget is %d", test.name, n, used, budget)
 			}
 		}
@@ -346,7 +346,7 @@ func TestReferencesAreChargedAlike(t *testing.T) {
 		if err := p.node.decode(&d, reflect.New(p.Type).Elem()); err != nil {
 			t.Fatal(err)
 		}
-		if charged := memoryBudget(len(payload)) - d.budget; charged != e.charged {
+		if charged := MemoryBudget(len(payload)) - d.budget; charged != e.charged {
 			t.Errorf("encoding charged %d, and decoding %d", e.charged, charged)
 		}
 	}
@@ -511,7 +511,7 @@ func refResolve(t *testing.T, p *Plan, data []byte, has func(any) bool, own bool
 		refs, _ = p.Decode(data, again)
 		err = refs.Resolve(row)
 	})
-	if budget := memoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
+	if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
 		t.Errorf("%d bytes took %d bytes of memory, the budget is %d", len(data), used, budget)
 	}
 	var missing *Missing

@@ -63,7 +63,7 @@ func (n *structNode) encodeWithout(e *encoder, v reflect.Value, omit []bool) err
 		if f.scalar {
 			e.scalar(value)
 		} else if err := f.node.encode(e, value); err != nil {
-			return at("."+f.GoName, err)
+			return At("."+f.GoName, err)
 		}
 	}
 	e.leave()
@@ -87,7 +87,7 @@ func (n *structNode) decode(d *decoder, v reflect.Value) error {
 			err = f.decode(d, value)
 		}
 		if err != nil {
-			return at("."+f.GoName, err)
+			return At("."+f.GoName, err)
 		}
 	}
 	d.leave()
@@ -120,7 +120,7 @@ func (n *structNode) decodeView(d *decoder, v reflect.Value, view []int) error {
 		}
 		f := &n.fields[i]
 		if err := f.decode(d, v.Field(f.index)); err != nil {
-			return at("."+f.GoName, err)
+			return At("."+f.GoName, err)
 		}
 	}
 	d.leave()

@@ -18,6 +18,7 @@ type Types struct {
 	named   map[reflect.Type]Named
 	order   []*Plan // in the order of registration, so that faults are too
 	ignored map[reflect.Type]bool
+	public  func(t *Types, f reflect.StructField, saved Field, own, path string) []error
 	basics  []node // of basicTypes
 
 	memo   map[memoKey]node
@@ -73,6 +74,12 @@ func (t *Types) AddModel(name string, typ reflect.Type, m Model) *Plan {
 // name of its own, and may be added again.
 func (t *Types) AddNamed(typ reflect.Type, n Named) { t.named[typ] = n }
 
+// CheckPublic has Compile ask why a field with the option public cannot be: a
+// field of a struct of the package own, which path leads to.
+func (t *Types) CheckPublic(faults func(t *Types, f reflect.StructField, saved Field, own, path string) []error) {
+	t.public = faults
+}
+
 func (t *Types) add(p *Plan) {
 	p.types = t
 	t.byType[p.Type] = p
@@ -93,9 +100,9 @@ func (t *Types) Compile() []error {
 		t.basics = append(t.basics, t.compile(site{typ: basic, shown: basic, path: basic.String()}))
 	}
 	for _, p := range t.order {
-		p.node = t.compile(site{typ: p.Type, shown: p.Type, path: typeName(p.Type)})
+		p.node = t.compile(site{typ: p.Type, shown: p.Type, path: TypeName(p.Type)})
 		if p.node != nil { // else its faults would be reported twice
-			p.pointer = t.compile(site{typ: reflect.PointerTo(p.Type), shown: p.Type, path: typeName(p.Type)})
+			p.pointer = t.compile(site{typ: reflect.PointerTo(p.Type), shown: p.Type, path: TypeName(p.Type)})
 		}
 	}
 	if len(t.faults) > 0 {
@@ -108,8 +115,8 @@ func (t *Types) Compile() []error {
 	return nil
 }
 
-// typeName is how a type is called at the start of a path.
-func typeName(t reflect.Type) string { return cmp.Or(t.Name(), t.String()) }
+// TypeName is how a type is called at the start of a path.
+func TypeName(t reflect.Type) string { return cmp.Or(t.Name(), t.String()) }
 
 // site is where a type stands.
 type site struct {
@@ -216,7 +223,7 @@ func (t *Types) unsafe(s site) {
 func (t *Types) compileReference(s site, model *Plan, pointer bool) node {
 	n := &referenceNode{plan: model, pointer: pointer}
 	t.remember(s, n)
-	key := site{typ: model.model.Key, shown: model.model.Key, path: typeName(model.Type) + " key"}
+	key := site{typ: model.model.Key, shown: model.model.Key, path: TypeName(model.Type) + " key"}
 	if !t.isKey(key.typ) || t.mayBeNaN(key.typ) {
 		t.fault(key, "%s cannot be the key of model %q; use a type without pointers, interfaces and floats", key.typ, model.Name)
 		return nil
@@ -252,6 +259,38 @@ func (t *Types) whole(s site, n node, parts ...node) node {
 		return nil
 	}
 	return n
+}
+
+// Saving is how values of a type are saved.
+type Saving int
+
+const (
+	ByStructure Saving = iota
+	AsRow              // of a model, by its key
+	ByCodec
+	AsName    // of a query or a template block
+	AsMarkup  // a string that html/template trusts
+	ByOwnForm // a type of the standard library
+)
+
+// Saving returns how values of typ are saved. Only what is registered can be a
+// row, or saved by a codec or as a name.
+func (t *Types) Saving(typ reflect.Type) Saving {
+	if p := t.byType[typ]; p != nil && p.model != nil {
+		return AsRow
+	} else if p != nil && p.custom != nil {
+		return ByCodec
+	}
+	if _, ok := t.named[typ]; ok {
+		return AsName
+	}
+	if _, ok := templateTypes[typ]; ok {
+		return AsMarkup
+	}
+	if _, ok := stdTypes[typ]; ok {
+		return ByOwnForm
+	}
+	return ByStructure
 }
 
 func (t *Types) isCustom(typ reflect.Type) bool {
@@ -299,7 +338,7 @@ func (t *Types) compileArray(s site) node {
 
 func (t *Types) compileMap(s site) node {
 	key := site{typ: s.typ.Key(), shown: s.typ.Key(), path: s.path + "[key]", own: s.own}
-	n := newMap(s.typ.Key(), s.typ.Elem())
+	n := &mapNode{elems: reflect.SliceOf(s.typ.Elem()), size: SizeOfMap(s.typ)}
 	t.remember(s, n)
 	if t.isKey(key.typ) {
 		n.unordered = t.mayBeNaN(key.typ)
@@ -333,7 +372,7 @@ func (t *Types) isKey(typ reflect.Type) bool {
 	case reflect.Array:
 		return t.isKey(typ.Elem())
 	case reflect.Struct:
-		for f := range savedFields(typ) {
+		for f := range SavedFields(typ) {
 			if !t.isKey(f.Type) {
 				return false
 			}
@@ -356,7 +395,7 @@ func (t *Types) mayBeNaN(typ reflect.Type) bool {
 	case reflect.Array:
 		return t.mayBeNaN(typ.Elem())
 	case reflect.Struct:
-		for f := range savedFields(typ) {
+		for f := range SavedFields(typ) {
 			if t.mayBeNaN(f.Type) {
 				return true
 			}
@@ -383,17 +422,20 @@ func (t *Types) compileInterface(s site) node {
 }
 
 func (t *Types) compileStruct(s site) node {
-	if !t.known(s) {
+	if !t.Known(s.typ, s.own) {
 		t.unsafe(s)
 		return nil
 	}
 	n := &structNode{typ: s.typ}
 	t.remember(s, n)
 	names := make(map[string]string)
-	for f := range savedFields(s.typ) {
-		field, fault := parseField(f)
-		if field.Public && t.publicFaults(f, field, s) {
-			continue
+	for f := range SavedFields(s.typ) {
+		field, fault := ParseField(f)
+		if field.Public && t.public != nil {
+			if faults := t.public(t, f, field, s.own, s.path); len(faults) > 0 {
+				t.faults = append(t.faults, faults...)
+				continue
+			}
 		}
 		if t.ignored[f.Type] {
 			continue
@@ -426,13 +468,13 @@ func (t *Types) compileStruct(s site) node {
 	return n
 }
 
-// known tells whether the fields of a struct say all there is to it. Those
-// that a component's own package keeps to itself are skipped, as encoding/json
-// does; what another package's mean cannot be known.
-func (t *Types) known(s site) bool {
-	for i := range s.typ.NumField() {
-		f := s.typ.Field(i)
-		if !f.IsExported() && f.PkgPath != s.own && f.Tag.Get(tagKey) != "-" {
+// Known reports whether the fields of a struct say all there is to it. Those
+// that own, the package of the component around it, keeps to itself are skipped,
+// as encoding/json does; what another package's mean cannot be known.
+func (t *Types) Known(typ reflect.Type, own string) bool {
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if !f.IsExported() && f.PkgPath != own && f.Tag.Get(tagKey) != "-" {
 			return false
 		}
 	}
@@ -441,9 +483,9 @@ func (t *Types) known(s site) bool {
 
 const tagKey = "state"
 
-// savedFields are the fields of a struct that are saved, or that a tag wants to
+// SavedFields are the fields of a struct that are saved, or that a tag wants to
 // be although they cannot be.
-func savedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
+func SavedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
 		for i := range typ.NumField() {
 			f := typ.Field(i)
@@ -468,8 +510,9 @@ func isEmbeddedStruct(f reflect.StructField) bool {
 	return f.Anonymous && typ.Kind() == reflect.Struct
 }
 
-// parseField reads the state tag: [name][,optional][,public][,keep].
-func parseField(f reflect.StructField) (field Field, fault string) {
+// ParseField reads the state tag, [name][,optional][,public][,keep], and says what
+// is wrong with it or with the field.
+func ParseField(f reflect.StructField) (field Field, fault string) {
 	name, options, more := strings.Cut(f.Tag.Get(tagKey), ",")
 	field = Field{Name: cmp.Or(name, f.Name), GoName: f.Name}
 	if !f.IsExported() && !isEmbeddedStruct(f) {

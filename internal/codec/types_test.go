@@ -180,7 +180,7 @@ func TestFaults(t *testing.T) {
 			}
 			var want []string
 			for _, fault := range test.want {
-				want = append(want, typeName(test.typ)+fault)
+				want = append(want, TypeName(test.typ)+fault)
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))

@@ -1,0 +1,524 @@
+package publicjson
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/pagestate/pagestate/internal/codec"
+)
+
+// Apply sets the public fields of v, which can be set, that data names. After
+// an error v is as it was.
+func (p *Public) Apply(v reflect.Value, data []byte) error {
+	// Decoded apart from v, so that nothing of it changes before all is known
+	// to be good.
+	fresh := reflect.New(p.typ).Elem()
+	set, err := p.decode(fresh, data)
+	if err != nil {
+		return codec.At(codec.TypeName(p.typ), err)
+	}
+	for _, i := range set {
+		v.Field(i).Set(fresh.Field(i))
+	}
+	return nil
+}
+
+// decode returns which fields of v it has set, by their index.
+func (p *Public) decode(v reflect.Value, data []byte) ([]int, error) {
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("%w: more than %d bytes", codec.ErrLimit, MaxBytes)
+	}
+	if !utf8.Valid(data) {
+		return nil, malformed("not valid UTF-8")
+	}
+	d := decoder{data: data, budget: codec.MemoryBudget(len(data))}
+	if !json.Valid(data) || d.next() != '{' {
+		return nil, malformed("not one JSON object")
+	}
+	return d.object(v, p.node.fields, "public field")
+}
+
+// decoder reads what [json.Valid] has accepted: every value is whole, and what
+// belongs behind it is there.
+type decoder struct {
+	data   []byte
+	pos    int
+	depth  int
+	budget int // how many bytes may still be allocated
+}
+
+// charge is called with what is about to be allocated where that may be much
+// more than the text that asks for it.
+func (d *decoder) charge(n, size int) error {
+	if size > 0 && n > d.budget/size {
+		return fmt.Errorf("%w: it takes more memory than its size allows", codec.ErrLimit)
+	}
+	d.budget -= n * size
+	return nil
+}
+
+// next returns the first byte of what follows.
+func (d *decoder) next() byte {
+	for {
+		switch c := d.data[d.pos]; c {
+		case ' ', '\t', '\r', '\n':
+			d.pos++
+		default:
+			return c
+		}
+	}
+}
+
+// open reads the bracket or brace in front of a list or an object.
+func (d *decoder) open() error {
+	if d.depth == codec.MaxDepth {
+		return fmt.Errorf("%w: nested deeper than %d levels", codec.ErrLimit, codec.MaxDepth)
+	}
+	d.depth++
+	d.pos++
+	return nil
+}
+
+// more reads the comma in front of element i, or the end.
+func (d *decoder) more(i int) bool {
+	switch d.next() {
+	case ']', '}':
+		d.depth--
+		d.pos++
+		return false
+	}
+	if i > 0 {
+		d.pos++
+		d.next()
+	}
+	return true
+}
+
+// string reads a string. It returns a part of data if nothing is escaped.
+func (d *decoder) string() ([]byte, error) {
+	d.pos++
+	start := d.pos
+	for d.data[d.pos] != '"' {
+		if d.data[d.pos] == '\\' {
+			return d.escaped(slices.Clone(d.data[start:d.pos]))
+		}
+		d.pos++
+	}
+	d.pos++
+	return d.data[start : d.pos-1], nil
+}
+
+// escaped reads the rest of a string.
+func (d *decoder) escaped(s []byte) ([]byte, error) {
+	for {
+		c := d.data[d.pos]
+		d.pos++
+		if c == '"' {
+			return s, nil
+		}
+		if c != '\\' {
+			s = append(s, c)
+			continue
+		}
+		c = d.data[d.pos]
+		d.pos++
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r, err := d.escapedRune()
+			if err != nil {
+				return nil, err
+			}
+			s = utf8.AppendRune(s, r)
+			continue
+		}
+		s = append(s, c)
+	}
+}
+
+// escapedRune reads what is behind \u, and the second escape of a pair.
+func (d *decoder) escapedRune() (rune, error) {
+	r := d.hex()
+	if !utf16.IsSurrogate(r) {
+		return r, nil
+	}
+	if d.data[d.pos] == '\\' && d.data[d.pos+1] == 'u' {
+		d.pos += 2
+		if pair := utf16.DecodeRune(r, d.hex()); pair != utf8.RuneError {
+			return pair, nil
+		}
+	}
+	return 0, malformed("a string with half a surrogate pair")
+}
+
+// hex reads four digits.
+func (d *decoder) hex() rune {
+	u, _ := strconv.ParseUint(string(d.data[d.pos:d.pos+4]), 16, 16)
+	d.pos += 4
+	return rune(u)
+}
+
+// object reads one into v, and returns which fields it has set, by their index.
+// What is a field here is called kind.
+func (d *decoder) object(v reflect.Value, fields []field, kind string) ([]int, error) {
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	set := make([]int, 0, 8)
+	for d.more(len(set)) {
+		name, err := d.key()
+		if err != nil {
+			return nil, err
+		}
+		f := find(fields, name)
+		if f == nil {
+			return nil, malformed(quoted(string(name)) + " is no " + kind)
+		}
+		if slices.Contains(set, f.index) {
+			return nil, malformed(quoted(f.name) + " is there twice")
+		}
+		set = append(set, f.index)
+		if err := d.value(f.node, v.Field(f.index)); err != nil {
+			return nil, codec.At("."+f.name, err)
+		}
+	}
+	return set, nil
+}
+
+func find(fields []field, name []byte) *field {
+	for i := range fields {
+		if fields[i].name == string(name) {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+// key reads a string and the colon behind it.
+func (d *decoder) key() ([]byte, error) {
+	name, err := d.string()
+	if err != nil {
+		return nil, err
+	}
+	d.next()
+	d.pos++
+	return name, nil
+}
+
+// maxQuoted keeps a name that a client made up from filling the log.
+const maxQuoted = 32
+
+func quoted(name string) string {
+	if len(name) > maxQuoted {
+		name = strings.ToValidUTF8(name[:maxQuoted], "") + "…"
+	}
+	return strconv.Quote(name)
+}
+
+// value reads one into v, which is zero.
+func (d *decoder) value(n *node, v reflect.Value) error {
+	c := d.next()
+	var s []byte
+	if c == '"' {
+		var err error
+		if s, err = d.string(); err != nil {
+			return err
+		}
+	}
+	if n.form == pointer && c != 'n' {
+		if err := d.charge(1, int(n.elem.typ.Size())); err != nil {
+			return err
+		}
+		v.Set(reflect.New(n.elem.typ))
+		n, v = n.elem, v.Elem()
+	}
+	if got := spelled(c); got != n.spelled() && (c != 'n' || !n.nilable()) {
+		return malformed(got + ", where " + n.spelled() + " belongs")
+	}
+	switch c {
+	case 'n':
+		d.pos += len("null")
+	case 't':
+		d.pos += len("true")
+		v.SetBool(true)
+	case 'f':
+		d.pos += len("false")
+	case '"':
+		return setText(n, v, s)
+	case '[', '{':
+		return d.composite(n, v)
+	default:
+		return setNumber(n.form, v, d.number())
+	}
+	return nil
+}
+
+func (n *node) nilable() bool {
+	switch n.form {
+	case pointer, base64Slice, list, mapping:
+		return true
+	}
+	return false
+}
+
+// spelled is what a value of n is in JSON.
+func (n *node) spelled() string {
+	switch n.form {
+	case boolean:
+		return aBoolean
+	case text, moment, base64Slice, base64Array:
+		return aString
+	case mapping, object:
+		return anObject
+	case list, array:
+		return anArray
+	}
+	return aNumber
+}
+
+// spelled is what a value is that begins with c.
+func spelled(c byte) string {
+	switch c {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return aBoolean
+	case '"':
+		return aString
+	case '[':
+		return anArray
+	case '{':
+		return anObject
+	}
+	return aNumber
+}
+
+const (
+	aBoolean = "a boolean"
+	aNumber  = "a number"
+	aString  = "a string"
+	anArray  = "an array"
+	anObject = "an object"
+)
+
+// number reads the text of one.
+func (d *decoder) number() string {
+	start := d.pos
+	for {
+		switch d.data[d.pos] {
+		case '+', '-', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'e', 'E':
+			d.pos++
+		default:
+			return string(d.data[start:d.pos])
+		}
+	}
+}
+
+func setNumber(form form, v reflect.Value, number string) error {
+	bits := v.Type().Bits()
+	var err error
+	switch form {
+	case integer:
+		var i int64
+		i, err = strconv.ParseInt(number, 10, bits)
+		v.SetInt(i)
+	case unsigned:
+		var u uint64
+		u, err = strconv.ParseUint(number, 10, bits)
+		v.SetUint(u)
+	default:
+		var f float64
+		f, err = strconv.ParseFloat(number, bits)
+		v.SetFloat(f)
+	}
+	if err != nil {
+		return malformed("a number that is no " + v.Kind().String())
+	}
+	return nil
+}
+
+func setText(n *node, v reflect.Value, s []byte) error {
+	switch n.form {
+	case text:
+		v.SetString(string(s))
+		return nil
+	case moment:
+		t, ok := parseTime(string(s))
+		if !ok {
+			return malformed("a string that is not a time as in RFC 3339")
+		}
+		p, _ := reflect.TypeAssert[*time.Time](v.Addr())
+		*p = t
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(string(s))
+	// DecodeString skips line breaks and takes any bits behind the last byte.
+	if err != nil || base64.StdEncoding.EncodeToString(b) != string(s) {
+		return malformed("a string that is not base64")
+	}
+	if n.form == base64Slice {
+		v.SetBytes(b)
+		return nil
+	}
+	if len(b) != v.Len() {
+		return malformed(fmt.Sprintf("%d bytes, where %d belong", len(b), v.Len()))
+	}
+	copy(v.Bytes(), b)
+	return nil
+}
+
+// parseTime accepts RFC 3339 with up to nine digits of a second, and nothing of
+// what time.Parse lets through besides: a comma, an hour of one digit, more
+// digits, minutes and offsets that no clock shows.
+func parseTime(text string) (time.Time, bool) {
+	t, err := time.ParseInLocation(time.RFC3339Nano, text, time.UTC)
+	if err != nil {
+		return time.Time{}, false
+	}
+	layout := "2006-01-02T15:04:05"
+	if _, fraction, ok := strings.Cut(text, "."); ok {
+		digits := len(fraction) - len(strings.TrimLeft(fraction, "0123456789"))
+		layout += "." + strings.Repeat("0", digits)
+	}
+	if strings.HasSuffix(text, "Z") {
+		layout += "Z07:00"
+	} else {
+		layout += "-07:00"
+	}
+	_, offset := t.Zone()
+	return t, t.Format(layout) == text && isOffset(offset)
+}
+
+func (d *decoder) composite(n *node, v reflect.Value) error {
+	switch n.form {
+	case list:
+		return d.list(n, v)
+	case array:
+		return d.array(n, v)
+	case mapping:
+		return d.mapping(n, v)
+	}
+	_, err := d.object(v, n.fields, "field")
+	return err
+}
+
+func (d *decoder) list(n *node, v reflect.Value) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	v.Set(reflect.MakeSlice(n.typ, 0, 0))
+	for i := 0; d.more(i); i++ {
+		if err := d.grow(n, v); err != nil {
+			return err
+		}
+		if err := d.value(n.elem, v.Index(i)); err != nil {
+			return codec.At(index(i), err)
+		}
+	}
+	return nil
+}
+
+// grow adds a zero element. The capacity grows here so that it is charged
+// before it is taken.
+func (d *decoder) grow(n *node, v reflect.Value) error {
+	length := v.Len()
+	if length == v.Cap() {
+		capacity := max(1, 2*length)
+		if err := d.charge(capacity, int(n.elem.typ.Size())); err != nil {
+			return err
+		}
+		larger := reflect.MakeSlice(n.typ, length, capacity)
+		reflect.Copy(larger, v)
+		v.Set(larger)
+	}
+	v.SetLen(length + 1)
+	return nil
+}
+
+func (d *decoder) array(n *node, v reflect.Value) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	length := 0
+	for ; d.more(length); length++ {
+		if length == v.Len() {
+			return malformed(fmt.Sprintf("more than %d elements", v.Len()))
+		}
+		if err := d.value(n.elem, v.Index(length)); err != nil {
+			return codec.At(index(length), err)
+		}
+	}
+	if length < v.Len() {
+		return malformed(fmt.Sprintf("%d elements, where %d belong", length, v.Len()))
+	}
+	return nil
+}
+
+func (d *decoder) mapping(n *node, v reflect.Value) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	v.Set(reflect.MakeMap(n.typ))
+	for i := 0; d.more(i); i++ {
+		name, err := d.key()
+		if err != nil {
+			return err
+		}
+		if err := d.entry(n, v, string(name)); err != nil {
+			return codec.At("["+quoted(string(name))+"]", err)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) entry(n *node, v reflect.Value, name string) error {
+	if fault := nameFault(name); fault != "" {
+		return malformed("a key that cannot be used: " + fault)
+	}
+	// The tables that were outgrown are together smaller than the one in use.
+	if err := d.charge(2, n.mapSize.Of(v.Len()+1)-n.mapSize.Of(v.Len())); err != nil {
+		return err
+	}
+	key := reflect.New(n.typ.Key()).Elem()
+	if err := setKey(key, name); err != nil {
+		return err
+	}
+	if v.MapIndex(key).IsValid() {
+		return malformed("it is there twice")
+	}
+	elem := reflect.New(n.elem.typ).Elem()
+	if err := d.value(n.elem, elem); err != nil {
+		return err
+	}
+	v.SetMapIndex(key, elem)
+	return nil
+}
+
+func setKey(key reflect.Value, name string) error {
+	form := forms[key.Kind()]
+	if form == text {
+		key.SetString(name)
+		return nil
+	}
+	if err := setNumber(form, key, name); err != nil || keyText(key) != name {
+		return malformed("a key that is no " + key.Kind().String())
+	}
+	return nil
+}
