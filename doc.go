@@ -88,3 +88,51 @@
 // middleware therefore has every unsafe request that carries one pass
 // [http.CrossOriginProtection]. Its length is visible.
 package pagestate
+
+// The files, for whoever changes this package. A request passes them from top to
+// bottom:
+//
+//	middleware.go  the options, and the handlers that a request passes
+//	exchange.go    one request: what acts, what may be sealed, what was sent
+//	source.go      where its tokens are
+//	visitor.go     whose it is: owner, keys, the binding's cookies
+//	session.go     the bindings
+//	instance.go    one component on one page: from token to state and back
+//	load.go        what a component loads, and so does not save
+//	model.go, query.go, block.go
+//	               what is saved by name and key
+//	guard.go       tokens that are used once
+//	context.go, child.go
+//	               what a handler calls
+//	writer.go      the first byte of the response
+//	headers.go     what its headers must not say
+//	stale.go       errors, and their answers
+//
+// Beside that way stand registry.go, what may be sealed; token.go, sealing and
+// opening without a request; public.go, what the page sees of a state; compress.go
+// and observer.go.
+//
+// This is the way of a token, function by function:
+//
+//	Middleware.Handler
+//	  newExchange
+//	  exchange.open
+//	    findTokens                Source.Tokens
+//	    Middleware.checkToken     token.CheckForm: before the session is read
+//	    visitor.existing          Binding.Existing, Options.User, newKeyring
+//	    Middleware.authenticate   Keyring.Open, token.ParseEnvelope
+//	    Middleware.resume
+//	      Ages.Check, checkComponent, decompressData, Plan.Decode
+//	      resolve                 Model.Fetch, References.Resolve
+//	      instance.load           Load
+//	    instance.claim            Guard.Claim
+//	    act
+//	  the handler                 From, Attach, Child, Token
+//	  writer.proceed              before the first byte
+//	    exchange.begin
+//	      commit
+//	        visitor.begin
+//	        headerToken           changedToken or, after an error, arrivedToken
+//	          instance.seal       Plan.Same or encode, compressData, Keyring.Seal
+//	      writeHeaders            mergeCookies, keepPrivate
+//	  exchange.finish             warns of what was not sealed
