@@ -183,6 +183,35 @@ func TestSaveFails(t *testing.T) {
 	}
 }
 
+// The name of a session's file is its id. Errors end up in logs.
+func TestErrorsHoldNoPath(t *testing.T) {
+	denied := &fs.PathError{Op: "open", Path: "/sessions/session_ID", Err: fs.ErrPermission}
+	for name, c := range map[string]struct {
+		set    func(*fake)
+		before bool // whether there is a session already
+	}{
+		"reading":  {func(f *fake) { f.getErr = denied }, false},
+		"saving":   {func(f *fake) { f.saveErr = denied }, false},
+		"deleting": {func(f *fake) { f.saveErr = denied }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newFake()
+			binding := gorilla.New(store, sessionName)
+			r := httptest.NewRequest("GET", "/", nil)
+			if c.before {
+				if _, err := binding.Ensure(httptest.NewRecorder(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.set(store)
+			_, err := binding.Renew(httptest.NewRecorder(), r)
+			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), denied.Path) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // Opening a session in a request that was prepared changes it no more, and the
 // request that it was copied from never changes.
 func TestPrepare(t *testing.T) {
