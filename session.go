@@ -27,7 +27,7 @@ import (
 // It need not see, later in a request, what it set on that request's response:
 // the middleware remembers the last id it was given.
 //
-// It must not call this package, but for the bindings here.
+// It must not call this package, except the bindings here.
 //
 // An error means that nothing is known, as when a store does not answer. It is
 // never "there is no session": that is an empty id from Existing.
@@ -197,7 +197,7 @@ func prepareSession(b Binding, r *http.Request) {
 	}
 }
 
-// cookieBinding is a cookie without a store; the cookie is what to set but for
+// cookieBinding is a cookie without a store; the cookie is what to set, except
 // its value.
 type cookieBinding struct{ cookie http.Cookie }
 

@@ -252,7 +252,7 @@ func jsonStrings(data []byte) []string {
 	return found
 }
 
-// findsNothing tells a source that was made without a name.
+// findsNothing reports whether a source was made without a name.
 func findsNothing(s Source) bool {
 	switch s := s.(type) {
 	case nil:

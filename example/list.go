@@ -146,7 +146,7 @@ func (l *List) isNews(t *Task) bool {
 	return !l.Seen.IsZero() && t.Created.After(l.Seen) && t.ID != l.added
 }
 
-// run reads the rows of the page and one more, which tells whether there is
+// run reads the rows of the page and one more, which shows whether there is
 // another page, and then stops the query.
 func (l *List) run(r *http.Request) error {
 	l.Page = max(l.Page, 0)

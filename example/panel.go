@@ -45,7 +45,7 @@ func total(lines []held) string {
 	return fmt.Sprintf("%d bytes in %d tokens", bytes, len(lines))
 }
 
-// peekInto opens tokens for the visitor who has them, and tells what they hold.
+// peekInto opens tokens for the visitor who has them, and says what they hold.
 // That is for a demo: a state may well hold what its visitor is not to know.
 func (s *site) peekInto(w http.ResponseWriter, r *http.Request) error {
 	owner, err := s.state.Owner(r)
@@ -83,7 +83,7 @@ func nameOfState(state any) string {
 	}
 }
 
-// describe tells what of a state is in its token.
+// describe says what of a state is in its token.
 func describe(state any) string {
 	var b strings.Builder
 	line := func(name string, value any) { fmt.Fprintf(&b, "%-8s %v\n", name, value) }

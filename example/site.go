@@ -120,7 +120,7 @@ func either(script, form http.Handler) http.Handler {
 	})
 }
 
-// byScript tells a request that a script sent. A browser that leaves the page
+// byScript reports whether a script sent the request. A browser that leaves the page
 // asks for HTML by name; htmx may do so too, and says who it is.
 func byScript(r *http.Request) bool {
 	return r.Header.Get("HX-Request") == "true" || !strings.Contains(r.Header.Get("Accept"), "text/html")

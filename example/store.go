@@ -114,7 +114,7 @@ func (s *store) add(ctx context.Context, t Task) (id int64, err error) {
 	return result.LastInsertId()
 }
 
-// rename, move and remove tell whether there was such a task.
+// rename, move and remove report whether there was such a task.
 func (s *store) rename(ctx context.Context, id int64, title string) (bool, error) {
 	return s.change(ctx, `UPDATE task SET title = ? WHERE id = ?`, title, id)
 }

@@ -12,7 +12,7 @@ import (
 //	clock.Advance(25 * time.Hour)
 //
 // The zero Clock starts at the time at which it is first used, and stands still
-// but for Advance. It is safe for concurrent use.
+// except Advance. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time

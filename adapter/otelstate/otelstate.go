@@ -1,4 +1,4 @@
-// Package otelstate tells OpenTelemetry what a middleware of pagestate does:
+// Package otelstate reports to OpenTelemetry what a middleware of pagestate does:
 //
 //	observer, err := otelstate.New(otel.Meter("example.com/shop"))
 //	… pagestate.Options{Observer: observer, …}

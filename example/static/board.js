@@ -1,4 +1,4 @@
-// board.js tells the person at the screen what happened, and keeps the panel of
+// board.js shows the person at the screen what happened, and keeps the panel of
 // tokens up to date. The tokens themselves are the business of pagestate.js.
 
 const toasts = document.getElementById('toasts');

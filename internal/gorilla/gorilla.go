@@ -144,8 +144,9 @@ func (b *Binding) Check() error {
 	return nil
 }
 
-// isNoSession tells a cookie or record that is of no use from a store that
-// failed. The methods are those of securecookie.Error.
+// isNoSession reports whether err means that the cookie or the record is of no
+// use. Otherwise the store has failed. The methods are those of
+// securecookie.Error.
 func isNoSession(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, sql.ErrNoRows) {
 		return true

@@ -10,5 +10,5 @@ type key struct{}
 // Context returns a context in which Middleware.Open does not ask the guard.
 func Context(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, true) }
 
-// Is tells whether ctx is one of Context's.
+// Is reports whether ctx is one of Context's.
 func Is(ctx context.Context) bool { return ctx.Value(key{}) != nil }

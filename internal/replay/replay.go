@@ -56,7 +56,7 @@ func (p *peeker) Read(b []byte) (int, error) {
 	if p.left < 0 {
 		return 0, errLimit
 	}
-	// One byte more tells a body that ends at the limit from one that goes on.
+	// One byte more shows whether a body that reaches the limit goes on.
 	if int64(len(b))-1 > p.left {
 		b = b[:p.left+1]
 	}

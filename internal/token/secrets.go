@@ -83,7 +83,7 @@ const (
 )
 
 // keyLabel keeps keys apart from whatever else the secret is used for. It stays
-// when formatVersion changes, so that a server can tell a token of another
+// when formatVersion changes, so that a server knows a token of another
 // format from a forgery.
 const keyLabel = "pagestate token"
 
