@@ -74,7 +74,7 @@ var scripted = engines[:3]
 func TestBoard(t *testing.T) {
 	tests := []struct {
 		name string
-		run  func(t *testing.T, b *chromium.Browser, engine string)
+		run  func(t *testing.T, engine string)
 	}{
 		{"tabs", testTabs},
 		{"editing", testEditing},
@@ -85,17 +85,16 @@ func TestBoard(t *testing.T) {
 		{"trouble", testTrouble},
 		{"duplicated tab", testDuplicatedTab},
 	}
-	b := chromium.Start(t)
 	for _, engine := range scripted {
 		for _, test := range tests {
-			t.Run(engine+"/"+test.name, func(t *testing.T) { test.run(t, b, engine) })
+			t.Run(engine+"/"+test.name, func(t *testing.T) { test.run(t, engine) })
 		}
 	}
 }
 
 // testTabs shows that filter, page, order and draft belong to the page.
-func testTabs(t *testing.T, b *chromium.Browser, engine string) {
-	address, profile := startBoard(t, newTestSite(t, false)), b.Profile(t)
+func testTabs(t *testing.T, engine string) {
+	address, profile := startBoard(t, newTestSite(t, false)), chrome.Profile(t)
 	one, two := show(profile, address, engine), show(profile, address, engine)
 
 	one.Type("#new-todo", "half a thought")
@@ -137,8 +136,8 @@ func testTabs(t *testing.T, b *chromium.Browser, engine string) {
 }
 
 // testEditing edits in place, past what the list does meanwhile.
-func testEditing(t *testing.T, b *chromium.Browser, engine string) {
-	tab := show(b.Profile(t), startBoard(t, newTestSite(t, false)), engine)
+func testEditing(t *testing.T, engine string) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, false)), engine)
 	poster := "#list-doing article:nth-child(2)"
 	tab.press("do", "edit", poster)
 	tab.has(poster + ".editing")
@@ -166,9 +165,9 @@ func testEditing(t *testing.T, b *chromium.Browser, engine string) {
 
 // testTwoBrowsers adds a card here that is seen there, and deletes one there
 // that is acted on here.
-func testTwoBrowsers(t *testing.T, b *chromium.Browser, engine string) {
+func testTwoBrowsers(t *testing.T, engine string) {
 	address := startBoard(t, newTestSite(t, false))
-	ada, grace := show(b.Profile(t), address, engine), show(b.Profile(t), address, engine)
+	ada, grace := show(chrome.Profile(t), address, engine), show(chrome.Profile(t), address, engine)
 	grace.press("user", "Grace")
 	grace.has("[value=Grace][aria-pressed=true]")
 	grace.Type("#new-doing", "Find the ladder")
@@ -200,8 +199,8 @@ func testTwoBrowsers(t *testing.T, b *chromium.Browser, engine string) {
 	grace.lacks(card("Find the ladder"))
 }
 
-func testWizard(t *testing.T, b *chromium.Browser, engine string) {
-	tab := show(b.Profile(t), startBoard(t, newTestSite(t, false)), engine)
+func testWizard(t *testing.T, engine string) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, false)), engine)
 	tab.press("do", "plan")
 	tab.has("#wizard-text")
 	tab.press("do", "next", "#wizard")
@@ -238,8 +237,8 @@ func testWizard(t *testing.T, b *chromium.Browser, engine string) {
 }
 
 // testLogin ends the tokens of an open page.
-func testLogin(t *testing.T, b *chromium.Browser, engine string) {
-	address, profile := startBoard(t, newTestSite(t, false)), b.Profile(t)
+func testLogin(t *testing.T, engine string) {
+	address, profile := startBoard(t, newTestSite(t, false)), chrome.Profile(t)
 	before := show(profile, address, engine)
 	in := show(profile, address, engine)
 	for _, user := range []string{"Ada", "Grace", ""} {
@@ -260,8 +259,8 @@ func testLogin(t *testing.T, b *chromium.Browser, engine string) {
 }
 
 // testPanel compares the panel with the tokens of the page.
-func testPanel(t *testing.T, b *chromium.Browser, engine string) {
-	tab := show(b.Profile(t), startBoard(t, newTestSite(t, true)), engine)
+func testPanel(t *testing.T, engine string) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, true)), engine)
 	tab.lacks("input[name=page_state]") // is for browsers without scripts
 	sizes := `[...document.querySelectorAll('#tokens .size')].map(size => parseInt(size.textContent)).join()`
 	tokens := `[...document.querySelectorAll('[data-page-state]')].map(root => root.dataset.pageState.length).join()`
@@ -275,7 +274,7 @@ func testPanel(t *testing.T, b *chromium.Browser, engine string) {
 }
 
 // testTrouble wants each refusal told to the person, and nothing taken away.
-func testTrouble(t *testing.T, b *chromium.Browser, engine string) {
+func testTrouble(t *testing.T, engine string) {
 	trouble := []struct {
 		err    error
 		toast  string
@@ -290,7 +289,7 @@ func testTrouble(t *testing.T, b *chromium.Browser, engine string) {
 	}
 	var failure atomic.Pointer[error]
 	site := newTestSite(t, false)
-	tab := show(b.Profile(t), startBoard(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	tab := show(chrome.Profile(t), startBoard(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := failure.Swap(nil); err != nil {
 			pagestate.WriteError(w, r, *err)
 			return
@@ -315,7 +314,7 @@ func testTrouble(t *testing.T, b *chromium.Browser, engine string) {
 
 // testDuplicatedTab gives a second tab the page and tokens of the first, in the
 // middle of an edit, and goes on in both.
-func testDuplicatedTab(t *testing.T, b *chromium.Browser, engine string) {
+func testDuplicatedTab(t *testing.T, engine string) {
 	var page atomic.Value
 	site := newTestSite(t, false)
 	address, profile := startBoard(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -325,7 +324,7 @@ func testDuplicatedTab(t *testing.T, b *chromium.Browser, engine string) {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, "<!DOCTYPE html>"+page.Load().(string))
-	})), b.Profile(t)
+	})), chrome.Profile(t)
 	one := show(profile, address, engine)
 	one.act("#on-todo")
 	one.says("#list-todo .page", "Page 2")
@@ -348,16 +347,16 @@ func testDuplicatedTab(t *testing.T, b *chromium.Browser, engine string) {
 
 // TestRestart stops the server in the middle of an edit.
 func TestRestart(t *testing.T) {
-	b, program := chromium.Start(t), buildProgram(t)
+	program := newProgram(t)
 	for _, engine := range scripted {
-		t.Run(engine, func(t *testing.T) { testRestart(t, b, program, engine) })
+		t.Run(engine, func(t *testing.T) { testRestart(t, program, engine) })
 	}
 }
 
-func testRestart(t *testing.T, b *chromium.Browser, program program, engine string) {
+func testRestart(t *testing.T, program program, engine string) {
 	title := "Chalk, as of " + engine // the database goes on from one engine to the next
 	first := program.start(t, "localhost:0")
-	tab := show(b.Profile(t), first.address, engine)
+	tab := show(chrome.Profile(t), first.address, engine)
 	tab.act("#on-todo")
 	tab.press("do", "edit", "#card-6")
 	tab.Type("#card-6 .draft", title)
@@ -378,10 +377,9 @@ func testRestart(t *testing.T, b *chromium.Browser, program program, engine stri
 // TestNoScript does with plain forms what the others do with a script: with
 // scripts switched off, and with a page that has none.
 func TestNoScript(t *testing.T) {
-	b := chromium.Start(t)
 	t.Run("switched off", func(t *testing.T) {
 		address := startBoard(t, newTestSite(t, false))
-		one, two := b.Profile(t).Tab(), b.Profile(t).Tab()
+		one, two := chrome.Profile(t).Tab(), chrome.Profile(t).Tab()
 		for _, tab := range []*chromium.Tab{one, two} {
 			tab.NoScript()
 			tab.Go(address)
@@ -390,7 +388,7 @@ func TestNoScript(t *testing.T) {
 	})
 	t.Run("none", func(t *testing.T) {
 		address := startBoard(t, newTestSite(t, false))
-		testPlainForms(t, show(b.Profile(t), address, "none"), show(b.Profile(t), address, "none"))
+		testPlainForms(t, show(chrome.Profile(t), address, "none"), show(chrome.Profile(t), address, "none"))
 	})
 }
 
@@ -447,8 +445,8 @@ func TestScreenshots(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	b, address := chromium.Start(t), startBoard(t, newTestSite(t, true))
-	adas, graces := b.Profile(t), b.Profile(t)
+	address := startBoard(t, newTestSite(t, true))
+	adas, graces := chrome.Profile(t), chrome.Profile(t)
 	shot := func(tab boardTab, name string) {
 		tab.Do(`scrollTo(0, 0), Promise.all(document.getAnimations().map(a => a.finished))`)
 		tab.Screenshot(filepath.Join(dir, name+".png"))

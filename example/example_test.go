@@ -14,7 +14,6 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -355,7 +354,7 @@ func TestSecretOfOthers(t *testing.T) {
 // TestProgram runs the program that people run: it serves, stops at Ctrl-C, and
 // serves the same pages and tasks when it is started again.
 func TestProgram(t *testing.T) {
-	program := buildProgram(t)
+	program := newProgram(t)
 	first := program.start(t, "localhost:0")
 	page := newBrowser(t).open(first.address)
 	page.submit("/lists/todo", "do", "add", "new-todo", "Bunting")
@@ -369,8 +368,8 @@ func TestProgram(t *testing.T) {
 	second.stop()
 
 	temp := t.TempDir()
-	third := exec.Command(program.file, "-addr", "localhost:0", "-key", program.key)
-	third.Env = append(os.Environ(), "TMPDIR="+temp)
+	third := program.command(t, "-addr", "localhost:0")
+	third.Env = append(third.Env, "TMPDIR="+temp)
 	process := startProcess(t, third)
 	newBrowser(t).open(process.address).wantCard("Bunting", false)
 	process.stop()
@@ -381,7 +380,7 @@ func TestProgram(t *testing.T) {
 	if err := os.Chmod(program.key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program.file, "-addr", "localhost:0", "-key", program.key)
+	cmd := program.command(t, "-addr", "localhost:0")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Run()

@@ -14,7 +14,21 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/pagestate/pagestate/example/internal/chromium"
 )
+
+// chrome is the browser of all tests.
+var chrome chromium.Browser
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	m.Run()
+	chrome.Stop()
+}
 
 func newTestSite(t *testing.T, peek bool) http.Handler {
 	t.Helper()
@@ -47,20 +61,31 @@ func quote(text string) string {
 	return string(literal)
 }
 
-// program is the built program with a key and a database that outlive it.
-type program struct{ file, key, db string }
+// program is the program as people run it, with a key and a database that outlive
+// it. Its file is that of the tests, where TestMain calls main.
+type program struct{ key, db string }
 
-func buildProgram(t *testing.T) program {
+// asProgram is the variable that makes the file of the tests the program.
+const asProgram = "PAGESTATE_EXAMPLE"
+
+func newProgram(t *testing.T) program {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("no signal stands for Ctrl-C")
 	}
 	dir := t.TempDir()
-	p := program{filepath.Join(dir, "example"), filepath.Join(dir, "test.key"), filepath.Join(dir, "board.db")}
-	if out, err := exec.Command("go", "build", "-o", p.file, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	return program{filepath.Join(dir, "test.key"), filepath.Join(dir, "board.db")}
+}
+
+func (p program) command(t *testing.T, flags ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return p
+	cmd := exec.Command(self, append(flags, "-key", p.key)...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
 }
 
 type process struct {
@@ -71,7 +96,7 @@ type process struct {
 
 func (p program) start(t *testing.T, addr string) *process {
 	t.Helper()
-	return startProcess(t, exec.Command(p.file, "-addr", addr, "-key", p.key, "-db", p.db))
+	return startProcess(t, p.command(t, "-addr", addr, "-db", p.db))
 }
 
 func startProcess(t *testing.T, cmd *exec.Cmd) *process {

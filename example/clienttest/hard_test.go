@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/pagestate/pagestate/example/internal/chromium"
 )
 
 var htmxes = []Driver{htmx2, htmx4}
@@ -51,7 +49,7 @@ func TestFieldsThatHideProperties(t *testing.T) {
 // The fetch takes what the window's takes, a Request too.
 func TestRequestStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=fetch"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=fetch"), site}
 	page.Want(`(async () => {
 		const sent = [], { fetch } = await import('/pagestate.js'), real = window.fetch;
 		window.fetch = async (url, init) => {
@@ -161,15 +159,15 @@ func TestNoTarget(t *testing.T) {
 // page is shown as that.
 func TestOtherAnswersToForms(t *testing.T) {
 	site := newSite(t)
-	browser := chromium.Start(t).Profile(t)
-	page := &tab{browser.Open(site.URL + "/?driver=form"), site}
+	profile := chrome.Profile(t)
+	page := &tab{profile.Open(site.URL + "/?driver=form"), site}
 	page.Do("document.querySelector('form.add').setAttribute('action', '/nothing')")
 	before := page.token("outer")
 	page.press("outer", "add")
 	page.Wait("document.getElementById('outer')?.dataset.pageState !== '" + before + "'")
 	page.wantCount("outer", "0")
 
-	page = &tab{browser.Open(site.URL + "/?driver=form&inside=1"), site}
+	page = &tab{profile.Open(site.URL + "/?driver=form&inside=1"), site}
 	page.Do("document.querySelector('#inner1 > form.add').setAttribute('action', '/without')")
 	page.press("inner1", "add")
 	page.Wait("!document.getElementById('inner1')")
@@ -180,7 +178,7 @@ func TestOtherAnswersToForms(t *testing.T) {
 // The page may want to show the answer that went wrong.
 func TestErrorCanBeRead(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=form"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=form"), site}
 	page.Expect("Failed to load resource")
 	page.Do(`document.addEventListener('pagestate:error', async event => {
 		document.querySelector('p').textContent = await event.detail.response.text();
@@ -192,7 +190,7 @@ func TestErrorCanBeRead(t *testing.T) {
 // A page that bundles htmx has no window.htmx.
 func TestNoSnapshotsOfBundledHtmx(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=htmx2"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=htmx2"), site}
 	page.Do("window.htmx = undefined; document.querySelector('form.add').setAttribute('hx-push-url', '/?driver=htmx2&pushed')")
 	page.press("outer", "add")
 	page.wantCount("outer", "1")
@@ -211,7 +209,7 @@ func TestNoSnapshotsOfBundledHtmx(t *testing.T) {
 // A handler may send a request elsewhere at the last moment.
 func TestSentElsewhere(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=htmx4"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=htmx4"), site}
 	page.Expect("Content Security Policy", "htmx:", "violates", "Failed to fetch")
 	page.Do(`(() => {
 		window.sent = [];

@@ -10,6 +10,14 @@ import (
 	"github.com/pagestate/pagestate/example/internal/chromium"
 )
 
+// chrome is the browser of all tests.
+var chrome chromium.Browser
+
+func TestMain(m *testing.M) {
+	m.Run()
+	chrome.Stop()
+}
+
 // tab is a browser's tab with a page of the site.
 type tab struct {
 	*chromium.Tab
@@ -25,13 +33,13 @@ func each(t *testing.T, test func(t *testing.T, driver Driver, open func(query s
 // some is each for the drivers that are named.
 func some(t *testing.T, names []Driver, test func(t *testing.T, driver Driver, open func(query string) *tab)) {
 	t.Helper()
-	browser := chromium.Start(t)
 	for _, driver := range names {
 		t.Run(string(driver), func(t *testing.T) {
+			profile := chrome.Profile(t)
 			test(t, driver, func(query string) *tab {
 				t.Helper()
 				site := newSite(t)
-				opened := browser.Profile(t).Open(site.URL + "/?driver=" + string(driver) + "&" + query)
+				opened := profile.Open(site.URL + "/?driver=" + string(driver) + "&" + query)
 				opened.Expect("Failed to load resource", "Response Status Error") // what browser and htmx note of a refusal
 				return &tab{opened, site}
 			})
@@ -378,11 +386,10 @@ func TestFilledField(t *testing.T) {
 
 // A second tab with the first one's page and tokens goes its own way.
 func TestDuplicate(t *testing.T) {
-	browser := chromium.Start(t)
 	for _, driver := range drivers {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			profile := browser.Profile(t)
+			profile := chrome.Profile(t)
 			first := &tab{profile.Open(site.URL + "/?driver=" + string(driver)), site}
 			first.press("outer", "add")
 			first.wantCount("outer", "1")
@@ -402,9 +409,8 @@ func TestDuplicate(t *testing.T) {
 
 // Without scripts the same page is one of plain forms.
 func TestNoScript(t *testing.T) {
-	browser := chromium.Start(t)
 	site := newSite(t)
-	page := &tab{browser.Profile(t).Tab(), site}
+	page := &tab{chrome.Profile(t).Tab(), site}
 	page.Expect("Failed to load resource")
 	page.NoScript()
 	page.Go(site.URL + "/?driver=htmx2")
@@ -421,7 +427,7 @@ func TestNoScript(t *testing.T) {
 // A token is for the site it came from, and for no URL.
 func TestTokenStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=fetch"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=fetch"), site}
 	page.Expect("Content Security Policy", "violates")
 	page.Want(`(async () => {
 		const sent = [], { fetch } = await import('/pagestate.js'), real = window.fetch;
@@ -439,7 +445,7 @@ func TestTokenStaysHome(t *testing.T) {
 // form to the address of the page, which is what its property formAction says.
 func TestButtons(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=form"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=form"), site}
 	page.Do(`document.querySelector('form.add').insertAdjacentHTML('beforeend',
 		'<button class="ten" name="by" value="10" formaction="/add?driver=form">Ten</button>' +
 		'<button class="get" formmethod="get" formaction="/look?gone=1">Get</button>')`)
@@ -461,7 +467,7 @@ func TestButtons(t *testing.T) {
 // The history of htmx 2 would keep tokens in sessionStorage.
 func TestNoSnapshots(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=htmx2"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=htmx2"), site}
 	page.Do("document.querySelector('form.add').setAttribute('hx-push-url', '/?driver=htmx2&pushed')")
 	page.press("outer", "add")
 	page.wantCount("outer", "1")
@@ -471,11 +477,10 @@ func TestNoSnapshots(t *testing.T) {
 
 // What the page's author says of the queue holds.
 func TestQueueOfThePage(t *testing.T) {
-	browser := chromium.Start(t)
 	for _, driver := range []Driver{htmx2, htmx4} {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			page := &tab{browser.Profile(t).Open(site.URL + "/?swap=innerHTML&driver=" + string(driver)), site}
+			page := &tab{chrome.Profile(t).Open(site.URL + "/?swap=innerHTML&driver=" + string(driver)), site}
 			page.Do("document.querySelector('form.add').setAttribute('hx-sync', 'this:drop')")
 			release := site.hold("/add")
 			for range 3 {
@@ -493,11 +498,10 @@ func TestQueueOfThePage(t *testing.T) {
 
 // A boosted link leads away, whatever has become of the component around it.
 func TestBoostedLink(t *testing.T) {
-	browser := chromium.Start(t)
 	for _, driver := range []Driver{htmx2, htmx4} {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			page := &tab{browser.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
+			page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
 			page.Do(`document.title = 'Here, by htmx';
 				document.querySelector('output').insertAdjacentHTML('afterend',
 					'<a href="/?inside=1&driver=` + string(driver) + `" hx-boost="true" hx-swap="innerHTML ignoreTitle:true">Away</a>');
@@ -533,7 +537,7 @@ func TestFieldsOfChildren(t *testing.T) {
 // the way to another page.
 func TestAnswersToForms(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=form"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=form"), site}
 	page.Do("document.querySelector('form.add').insertAdjacentHTML('beforeend', '<input name=page value=1>'); document.title = 'As it was'")
 	page.press("outer", "add")
 	page.wantCount("outer", "1")
@@ -548,7 +552,7 @@ func TestAnswersToForms(t *testing.T) {
 // Somebody who uses the keyboard goes on where he was.
 func TestFocusStays(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?driver=form"), site}
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=form"), site}
 	page.Do("document.getElementById('plus').focus()")
 	page.Press(" ")
 	page.wantCount("outer", "1")
@@ -563,7 +567,7 @@ func TestFiles(t *testing.T) {
 	for _, driver := range []Driver{forms, htmx2, htmx4} {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			page := &tab{chromium.Start(t).Profile(t).Open(site.URL + "/?pad=4000&driver=" + string(driver)), site}
+			page := &tab{chrome.Profile(t).Open(site.URL + "/?pad=4000&driver=" + string(driver)), site}
 			page.Do(`(form => {
 				form.setAttribute('enctype', 'multipart/form-data');
 				form.setAttribute('hx-encoding', 'multipart/form-data');
@@ -581,11 +585,10 @@ func TestFiles(t *testing.T) {
 
 // A request that waits can be called off, as hx-sync does when somebody types on.
 func TestCalledOff(t *testing.T) {
-	browser := chromium.Start(t)
 	for _, driver := range []Driver{htmx2, htmx4} {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			page := &tab{browser.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
+			page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
 			page.Expect("htmx:sendAbort", "htmx:afterRequest")
 			page.Do(`document.querySelector('form.look').setAttribute('hx-sync', 'this:replace');
 				for (const form of document.querySelectorAll('form')) form.setAttribute('hx-swap', 'none')`)
@@ -614,11 +617,10 @@ func TestCalledOff(t *testing.T) {
 
 // htmx may be told to send requests to other sites, which get no token.
 func TestHtmxTokenStaysHome(t *testing.T) {
-	browser := chromium.Start(t)
 	for _, driver := range []Driver{htmx2, htmx4} {
 		t.Run(string(driver), func(t *testing.T) {
 			site := newSite(t)
-			page := &tab{browser.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
+			page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=" + string(driver)), site}
 			page.Expect("Content Security Policy", "htmx:", "violates", "Failed to fetch")
 			other := strings.Replace(site.URL, "127.0.0.1", "localhost", 1)
 			page.Do(`(() => {
