@@ -49,6 +49,10 @@ func tokenNewApp(t testing.TB) *tokenApp {
 }
 
 func tokenAppOf(t testing.TB, secret []byte, now time.Time, change func(*pagestate.Options)) *tokenApp {
+	return tokenAppFor(t, tokenRegistry, secret, now, change)
+}
+
+func tokenAppFor(t testing.TB, registry *pagestate.Registry, secret []byte, now time.Time, change func(*pagestate.Options)) *tokenApp {
 	m := &tokenApp{secret: secret, now: now}
 	o := pagestate.Options{
 		Secrets: [][]byte{secret},
@@ -57,7 +61,7 @@ func tokenAppOf(t testing.TB, secret []byte, now time.Time, change func(*pagesta
 	}
 	change(&o)
 	var err error
-	if m.Middleware, err = pagestate.New(tokenRegistry, o); err != nil {
+	if m.Middleware, err = pagestate.New(registry, o); err != nil {
 		t.Fatal(err)
 	}
 	m.keys = token.NewSecrets(o.Secrets).Keyring(token.Owner{Binding: token.BoundByFunc, Session: tokenOwner.Session})

@@ -31,6 +31,7 @@ func TestAnotherLanguageOpensTokens(t *testing.T) {
 		t.Skipf("%s has no cryptography or no msgpack; apt-get install python3-cryptography python3-msgpack", tokenPython)
 	}
 	t.Log(tokenRunPython(t, "--check", tokenVectorsFile))
+	t.Log(tokenRunPython(t, "--check-changed", changedVectorsFile))
 
 	secret := make([]byte, 32)
 	rand.Read(secret)
