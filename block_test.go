@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type blockState struct {
@@ -52,8 +53,8 @@ func TestBlockIsRenderedWhenResumed(t *testing.T) {
 			fmt.Fprint(w, err)
 		}
 		html, err := s.More["x"][0].HTML(map[string]string{"Name": "x"})
-		want(t, "in a map", string(html)+fmt.Sprint(err), `<p title="x" onclick="f(&#34;x&#34;)">x</p><nil>`)
-		want(t, "the zero one", s.More["x"][1], pagestate.Block{})
+		testkit.Want(t, "in a map", string(html)+fmt.Sprint(err), `<p title="x" onclick="f(&#34;x&#34;)">x</p><nil>`)
+		testkit.Want(t, "the zero one", s.More["x"][1], pagestate.Block{})
 	})
 	const card = `<p title="&lt;b&gt;&#34;&#39;&amp;" onclick="f(&#34;\u003cb\u003e\&#34;&#39;\u0026&#34;)">&lt;b&gt;&#34;&#39;&amp;</p>`
 	for name, html := range map[string]string{
@@ -61,16 +62,16 @@ func TestBlockIsRenderedWhenResumed(t *testing.T) {
 		"frame": "<main><div>" + card + "</div></main>", // {{block}}
 	} {
 		body = block(name)
-		token := b.get("/").field()
-		res := b.call("POST", "/act", token)
-		want(t, name, res.Body, html)
-		want(t, "token", res.token(), "")
+		token := b.Get("/").Field()
+		res := b.Call("POST", "/act", token)
+		testkit.Want(t, name, res.Body, html)
+		testkit.Want(t, "token", res.Token(), "")
 	}
 }
 
 func TestBlockUnknown(t *testing.T) {
-	mw, block := blockMiddleware(t, newSecret(), blockText)
-	_, others := blockMiddleware(t, newSecret(), blockText)
+	mw, block := blockMiddleware(t, testkit.NewSecret(), blockText)
+	_, others := blockMiddleware(t, testkit.NewSecret(), blockText)
 	const zero = "the block is zero; make one with the function that RegisterBlocks returned"
 	tests := []struct {
 		name         string
@@ -90,15 +91,15 @@ func TestBlockUnknown(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			html, err := test.block.HTML(map[string]string{"Name": "x"})
-			want(t, "rendered", html != "", test.render == "")
+			testkit.Want(t, "rendered", html != "", test.render == "")
 			if test.render != "" {
-				want(t, "error", fmt.Sprint(err), "pagestate: "+test.render)
+				testkit.Want(t, "error", fmt.Sprint(err), "pagestate: "+test.render)
 			}
 			_, err = mw.Seal(ada, &blockState{Body: test.block})
 			if test.seal == "" {
-				want(t, "sealed", err, nil)
+				testkit.Want(t, "sealed", err, nil)
 			} else {
-				want(t, "sealed", fmt.Sprint(err), "pagestate: sealing state: blockState.Body: cannot be saved: "+test.seal)
+				testkit.Want(t, "sealed", fmt.Sprint(err), "pagestate: sealing state: blockState.Body: cannot be saved: "+test.seal)
 			}
 		})
 	}
@@ -107,17 +108,17 @@ func TestBlockUnknown(t *testing.T) {
 // A name that looks like a path is a name, if the set has such a template.
 func TestBlockNameIsNoPath(t *testing.T) {
 	const name = "../../etc/passwd"
-	mw, block := blockMiddleware(t, newSecret(), `{{define "`+name+`"}}a name{{end}}`)
+	mw, block := blockMiddleware(t, testkit.NewSecret(), `{{define "`+name+`"}}a name{{end}}`)
 	state, err := mw.Open(t.Context(), ada, mustSeal(t, mw, ada, &blockState{Body: block(name)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	html, err := state.(*blockState).Body.HTML(nil)
-	want(t, "rendered", string(html)+fmt.Sprint(err), "a name<nil>")
+	testkit.Want(t, "rendered", string(html)+fmt.Sprint(err), "a name<nil>")
 }
 
 func TestBlockRemoved(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	seals, block := blockMiddleware(t, secret, blockText)
 	token := mustSeal(t, seals, ada, &blockState{More: map[string][]pagestate.Block{"x": {block("card")}}})
 	without, _ := blockMiddleware(t, secret, `{{define "frame"}}{{end}}`)
@@ -132,7 +133,7 @@ func TestBlockRemoved(t *testing.T) {
 	})
 	for name, mw := range map[string]*pagestate.Middleware{"the block": without, "all sets": none, "the set": renamed, "a query instead": query} {
 		_, err := mw.Open(t.Context(), ada, token)
-		want(t, name, errors.Is(err, pagestate.ErrOutdated), true)
+		testkit.Want(t, name, errors.Is(err, pagestate.ErrOutdated), true)
 	}
 	same, _ := blockMiddleware(t, secret, `{{define "card"}}today's{{end}}`)
 	state, err := same.Open(t.Context(), ada, token)
@@ -140,20 +141,20 @@ func TestBlockRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	html, _ := state.(*blockState).More["x"][0].HTML(nil)
-	want(t, "today's template", html, "today's")
+	testkit.Want(t, "today's template", html, "today's")
 }
 
 func TestBlockThatFails(t *testing.T) {
-	_, block := blockMiddleware(t, newSecret(), blockText)
+	_, block := blockMiddleware(t, testkit.NewSecret(), blockText)
 	html, err := block("broken").HTML(struct{}{})
-	want(t, "rendered", html, "")
+	testkit.Want(t, "rendered", html, "")
 	var exec interface{ Unwrap() error }
-	want(t, "wrapped", errors.As(err, &exec), true)
-	want(t, "error", strings.HasPrefix(err.Error(), "pagestate: rendering a block: template: "), true)
+	testkit.Want(t, "wrapped", errors.As(err, &exec), true)
+	testkit.Want(t, "error", strings.HasPrefix(err.Error(), "pagestate: rendering a block: template: "), true)
 
 	// A template that renders a block of its own set.
 	nested, err := block("nested").HTML(&blockState{Body: block("card"), Name: "x"})
-	want(t, "nested", string(nested)+fmt.Sprint(err), `[<p title="x" onclick="f(&#34;x&#34;)">x</p>]<nil>`)
+	testkit.Want(t, "nested", string(nested)+fmt.Sprint(err), `[<p title="x" onclick="f(&#34;x&#34;)">x</p>]<nil>`)
 }
 
 func TestBlockRefused(t *testing.T) {
@@ -187,17 +188,17 @@ func TestBlockRefused(t *testing.T) {
 			} else {
 				got = strings.TrimPrefix(fault, "pagestate: ")
 			}
-			want(t, "message", got, test.want)
+			testkit.Want(t, "message", got, test.want)
 		})
 	}
 	var none pagestate.Block
 	_, err := pagestate.RegisterBlocks(pagestate.NewRegistry(), "b", nil)("x").HTML(nil)
-	want(t, "rendered from nil", fmt.Sprint(err), `pagestate: blocks "b" has no template "x"`)
-	want(t, "zero", none, pagestate.Block{})
+	testkit.Want(t, "rendered from nil", fmt.Sprint(err), `pagestate: blocks "b" has no template "x"`)
+	testkit.Want(t, "zero", none, pagestate.Block{})
 }
 
 func TestBlockConcurrently(t *testing.T) {
-	mw, block := blockMiddleware(t, newSecret(), blockText)
+	mw, block := blockMiddleware(t, testkit.NewSecret(), blockText)
 	b := block("frame")
 	var wg sync.WaitGroup
 	for range 8 {

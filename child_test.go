@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type childList struct {
@@ -93,25 +94,17 @@ func (c *childApp) attach(r *http.Request, state any, opts ...pagestate.AttachOp
 	case *childItem:
 		err = pagestate.Attach(r.Context(), state, opts...)
 	}
-	want(c.t, "attached", err, nil)
+	testkit.Want(c.t, "attached", err, nil)
 }
 
 var childTemplate = template.Must(template.New("").Parse(
 	`{{.List.StateField}}{{range .Items}}{{.StateField}}{{end}}`))
 
-// tokens are those in the page, in its order.
-func (a answer) tokens() (tokens []string) {
-	for _, match := range fieldPattern.FindAllStringSubmatch(a.Body, -1) {
-		tokens = append(tokens, match[1])
-	}
-	return tokens
-}
-
 // open returns the tokens of a page: the list's, a's and b's.
 func (c *childApp) open() []string {
 	c.t.Helper()
-	tokens := c.get("/").tokens()
-	want(c.t, "tokens", len(tokens), 3)
+	tokens := c.Get("/").Fields()
+	testkit.Want(c.t, "tokens", len(tokens), 3)
 	c.db.fetched()
 	c.loads = nil
 	return tokens
@@ -120,7 +113,7 @@ func (c *childApp) open() []string {
 var childPaths int
 
 // handle sends the tokens, one header each, to h.
-func (c *childApp) handle(tokens []string, h http.HandlerFunc) answer {
+func (c *childApp) handle(tokens []string, h http.HandlerFunc) testkit.Answer {
 	c.t.Helper()
 	return c.handleRequest(func(req *http.Request) {
 		for _, token := range tokens {
@@ -129,14 +122,14 @@ func (c *childApp) handle(tokens []string, h http.HandlerFunc) answer {
 	}, h)
 }
 
-func (c *childApp) handleRequest(set func(*http.Request), h http.HandlerFunc) answer {
+func (c *childApp) handleRequest(set func(*http.Request), h http.HandlerFunc) testkit.Answer {
 	c.t.Helper()
 	childPaths++
 	path := fmt.Sprint("/child", childPaths)
 	c.app.mux.HandleFunc(path, h)
-	req := c.request("POST", path, nil)
+	req := c.Request("POST", path, nil)
 	set(req)
-	return c.send(req)
+	return c.Send(req)
 }
 
 // list returns the component that acts.
@@ -182,12 +175,12 @@ func TestChildArrivesAnyWay(t *testing.T) {
 			c := newChildApp(t, pagestate.Options{})
 			tokens := c.open()
 			res := c.handleRequest(func(req *http.Request) { set(req, tokens) }, func(w http.ResponseWriter, r *http.Request) {
-				want(t, "list", c.list(r).ID, 7)
+				testkit.Want(t, "list", c.list(r).ID, 7)
 				for _, key := range []string{"b", "a"} {
 					fmt.Fprintln(w, c.mustItem(r, key, nil).Loaded)
 				}
 			})
-			want(t, "children", res.Body, "b shows \"\" of todo 2 after \"\"\na shows \"\" of todo 1 after \"\"\n")
+			testkit.Want(t, "children", res.Body, "b shows \"\" of todo 2 after \"\"\na shows \"\" of todo 1 after \"\"\n")
 		})
 	}
 }
@@ -199,18 +192,18 @@ func TestChildIsLeftAlone(t *testing.T) {
 	tokens := c.open()
 	c.db.delete(2) // b is stale
 	res := c.handle([]string{tokens[0], tokens[1], tokens[2], "garbage"}, func(w http.ResponseWriter, r *http.Request) {
-		want(t, "fetched for the list", c.db.fetched(), "[[1]]")
-		want(t, "loads", len(c.loads), 0)
+		testkit.Want(t, "fetched for the list", c.db.fetched(), "[[1]]")
+		testkit.Want(t, "loads", len(c.loads), 0)
 		item := c.mustItem(r, "a", nil)
-		want(t, "fetched for a, whose row is the list's", c.db.fetched(), "[]")
-		want(t, "the same pointer", item.Todo, c.list(r).First)
-		want(t, "loads", fmt.Sprint(c.loads), "[a]")
-		want(t, "the same child", c.mustItem(r, "a", nil), item)
-		want(t, "loads", fmt.Sprint(c.loads), "[a]")
+		testkit.Want(t, "fetched for a, whose row is the list's", c.db.fetched(), "[]")
+		testkit.Want(t, "the same pointer", item.Todo, c.list(r).First)
+		testkit.Want(t, "loads", fmt.Sprint(c.loads), "[a]")
+		testkit.Want(t, "the same child", c.mustItem(r, "a", nil), item)
+		testkit.Want(t, "loads", fmt.Sprint(c.loads), "[a]")
 	})
-	want(t, "status", res.StatusCode, 200)
-	want(t, "token", res.token(), "")
-	want(t, "log", c.app.log.String(), "")
+	testkit.Want(t, "status", res.StatusCode, 200)
+	testkit.Want(t, "token", res.Token(), "")
+	testkit.Want(t, "log", c.app.log.String(), "")
 }
 
 // What is known to be missing is not asked for again.
@@ -225,11 +218,11 @@ func TestChildFetchesNothingTwice(t *testing.T) {
 			fmt.Fprint(w, field)
 		}
 	})
-	tokens = append(tokens, more.tokens()...)
+	tokens = append(tokens, more.Fields()...)
 	c.db.fetched()
 	c.db.delete(2)
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
-		want(t, "fetched for the list", c.db.fetched(), "[[1]]")
+		testkit.Want(t, "fetched for the list", c.db.fetched(), "[[1]]")
 		for range 2 {
 			for _, key := range []string{"b", "x"} {
 				_, err := c.item(r, key, nil)
@@ -237,12 +230,12 @@ func TestChildFetchesNothingTwice(t *testing.T) {
 				if !errors.As(err, &stale) {
 					t.Fatal(err)
 				}
-				want(t, "reference", stale.Reference, "todo 2")
+				testkit.Want(t, "reference", stale.Reference, "todo 2")
 			}
 		}
-		want(t, "fetched for b", c.db.fetched(), "[[2]]")
+		testkit.Want(t, "fetched for b", c.db.fetched(), "[[2]]")
 		c.mustItem(r, "y", nil)
-		want(t, "fetched for y", c.db.fetched(), "[[3]]")
+		testkit.Want(t, "fetched for y", c.db.fetched(), "[[3]]")
 	})
 }
 
@@ -257,8 +250,8 @@ func TestChildFetchesWhatCameUnasked(t *testing.T) {
 		return rows, nil
 	}
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
-		want(t, "row", c.mustItem(r, "b", nil).Todo.Title, "todo 2")
-		want(t, "fetches", c.db.fetched(), "[[1] [2]]")
+		testkit.Want(t, "row", c.mustItem(r, "b", nil).Todo.Title, "todo 2")
+		testkit.Want(t, "fetches", c.db.fetched(), "[[1] [2]]")
 	})
 }
 
@@ -267,21 +260,21 @@ func TestChildUpdate(t *testing.T) {
 	tokens := c.open()
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 		item := c.mustItem(r, "a", func(item *childItem) {
-			want(t, "the row is there before update", item.Todo.Title, "todo 1")
-			want(t, "load runs after update", item.Loaded, "")
+			testkit.Want(t, "the row is there before update", item.Todo.Title, "todo 1")
+			testkit.Want(t, "load runs after update", item.Loaded, "")
 			item.Shown = "first"
 		})
-		want(t, "loaded", item.Loaded, `a shows "first" of todo 1 after ""`)
+		testkit.Want(t, "loaded", item.Loaded, `a shows "first" of todo 1 after ""`)
 		again := c.mustItem(r, "a", func(item *childItem) {
-			want(t, "what load set is empty", item.Loaded, "")
-			want(t, "what is saved is not", item.Shown, "first")
+			testkit.Want(t, "what load set is empty", item.Loaded, "")
+			testkit.Want(t, "what is saved is not", item.Shown, "first")
 			item.Shown = "second"
 		})
-		want(t, "the same pointer", again, item)
-		want(t, "loaded again", item.Loaded, `a shows "second" of todo 1 after ""`)
-		want(t, "without update", c.mustItem(r, "a", nil).Shown, "second")
-		want(t, "loads", fmt.Sprint(c.loads), "[a a]")
-		want(t, "fetches", c.db.fetched(), "[[1]]")
+		testkit.Want(t, "the same pointer", again, item)
+		testkit.Want(t, "loaded again", item.Loaded, `a shows "second" of todo 1 after ""`)
+		testkit.Want(t, "without update", c.mustItem(r, "a", nil).Shown, "second")
+		testkit.Want(t, "loads", fmt.Sprint(c.loads), "[a a]")
+		testkit.Want(t, "fetches", c.db.fetched(), "[[1]]")
 	})
 }
 
@@ -293,16 +286,16 @@ func TestChildUpdateThatFails(t *testing.T) {
 		item := c.mustItem(r, "a", nil)
 		c.err = errGone
 		again, err := c.item(r, "a", func(item *childItem) { item.Shown = "x" })
-		want(t, "no child", again, nil)
-		want(t, "error", errors.Is(err, errGone), true)
+		testkit.Want(t, "no child", again, nil)
+		testkit.Want(t, "error", errors.Is(err, errGone), true)
 		_, err = item.StateToken()
-		want(t, "a token", err != nil, true)
+		testkit.Want(t, "a token", err != nil, true)
 		c.err = nil
 		again = c.mustItem(r, "a", nil)
-		want(t, "opened anew", again != item, true)
-		want(t, "as it was saved", again.Shown, "")
+		testkit.Want(t, "opened anew", again != item, true)
+		testkit.Want(t, "as it was saved", again.Shown, "")
 	})
-	want(t, "warnings", c.app.log.String(), "")
+	testkit.Want(t, "warnings", c.app.log.String(), "")
 }
 
 // The new token of a child is put into the page, or its change is lost and
@@ -310,7 +303,7 @@ func TestChildUpdateThatFails(t *testing.T) {
 func TestChildIsSealedIntoThePage(t *testing.T) {
 	c := newChildApp(t, pagestate.Options{})
 	tokens := c.open()
-	change := func(give bool) answer {
+	change := func(give bool) testkit.Answer {
 		return c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 			item := c.mustItem(r, "a", func(item *childItem) { item.Shown += "x" })
 			c.mustItem(r, "b", nil)
@@ -321,22 +314,22 @@ func TestChildIsSealedIntoThePage(t *testing.T) {
 		})
 	}
 	res := change(false)
-	want(t, "token in the header", res.token(), "")
-	want(t, "warnings", strings.Count(c.app.log.String(), "level=WARN"), 1)
-	want(t, "of the item", strings.Contains(c.app.log.String(), "component=item"), true)
+	testkit.Want(t, "token in the header", res.Token(), "")
+	testkit.Want(t, "warnings", strings.Count(c.app.log.String(), "level=WARN"), 1)
+	testkit.Want(t, "of the item", strings.Contains(c.app.log.String(), "component=item"), true)
 
 	res = change(true)
-	want(t, "warnings", strings.Count(c.app.log.String(), "level=WARN"), 1)
-	want(t, "token in the header", res.token(), "")
-	tokens[1] = res.field()
+	testkit.Want(t, "warnings", strings.Count(c.app.log.String(), "level=WARN"), 1)
+	testkit.Want(t, "token in the header", res.Token(), "")
+	tokens[1] = res.Field()
 	res = change(true)
-	tokens[1] = res.field()
+	tokens[1] = res.Field()
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 		item := c.mustItem(r, "a", nil)
-		want(t, "shown", item.Shown, "xx")
+		testkit.Want(t, "shown", item.Shown, "xx")
 		same, err := pagestate.Token(r.Context(), item)
-		want(t, "error", err, nil)
-		want(t, "the same token while it is unchanged", same, tokens[1])
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "the same token while it is unchanged", same, tokens[1])
 	})
 }
 
@@ -351,7 +344,7 @@ func TestChildrenOfChildren(t *testing.T) {
 			fmt.Fprint(w, field)
 		}
 	})
-	tokens = append(tokens, res.tokens()...)
+	tokens = append(tokens, res.Fields()...)
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 		for _, key := range []string{"a", "b"} {
 			item := c.mustItem(r, key, nil)
@@ -359,10 +352,10 @@ func TestChildrenOfChildren(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "the one below "+key, below.Name, "below "+key)
+			testkit.Want(t, "the one below "+key, below.Name, "below "+key)
 		}
 		_, err := c.item(r, "below", nil)
-		want(t, "it is no child of the list", errors.Is(err, pagestate.ErrMissing), true)
+		testkit.Want(t, "it is no child of the list", errors.Is(err, pagestate.ErrMissing), true)
 	})
 	// A child sent first acts, and has children of its own.
 	c.handle([]string{tokens[1], tokens[3], tokens[0]}, func(w http.ResponseWriter, r *http.Request) {
@@ -370,12 +363,12 @@ func TestChildrenOfChildren(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "acting", item.Name, "a")
+		testkit.Want(t, "acting", item.Name, "a")
 		below, err := pagestate.Child[childItem](r.Context(), item, "below", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "below", below.Name, "below a")
+		testkit.Want(t, "below", below.Name, "below a")
 	})
 }
 
@@ -389,10 +382,10 @@ func TestChildActsAlone(t *testing.T) {
 		}
 		item.Shown = "alone"
 	})
-	want(t, "sealed into the header", res.token() != "", true)
-	tokens[1] = res.token()
+	testkit.Want(t, "sealed into the header", res.Token() != "", true)
+	tokens[1] = res.Token()
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
-		want(t, "still a child of its parent", c.mustItem(r, "a", nil).Shown, "alone")
+		testkit.Want(t, "still a child of its parent", c.mustItem(r, "a", nil).Shown, "alone")
 	})
 }
 
@@ -440,7 +433,7 @@ func TestChildIsFound(t *testing.T) {
 					t.Fatalf("got %v, want %v", err, test.want)
 				}
 				if err == nil {
-					want(t, "name", item.Name, "a")
+					testkit.Want(t, "name", item.Name, "a")
 				}
 			})
 		})
@@ -469,11 +462,11 @@ func TestChildErrors(t *testing.T) {
 			res := c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 				test.now(c)
 				item, err := c.item(r, "b", nil)
-				want(t, "no child", item, nil)
-				want(t, "error", errors.Is(err, test.want), true)
+				testkit.Want(t, "no child", item, nil)
+				testkit.Want(t, "error", errors.Is(err, test.want), true)
 				pagestate.WriteError(w, r, err)
 			})
-			want(t, "status", res.StatusCode, test.status)
+			testkit.Want(t, "status", res.StatusCode, test.status)
 		})
 	}
 }
@@ -482,11 +475,11 @@ func TestChildExpires(t *testing.T) {
 	c := newChildApp(t, pagestate.Options{MaxAge: time.Hour})
 	tokens := c.open()
 	c.now = c.now.Add(45 * time.Minute)
-	fresh := c.handle(tokens[:1], func(http.ResponseWriter, *http.Request) {}).token()
+	fresh := c.handle(tokens[:1], func(http.ResponseWriter, *http.Request) {}).Token()
 	c.now = c.now.Add(30 * time.Minute)
 	c.handle([]string{fresh, tokens[1]}, func(w http.ResponseWriter, r *http.Request) {
 		_, err := c.item(r, "a", nil)
-		want(t, "expired", errors.Is(err, pagestate.ErrExpired), true)
+		testkit.Want(t, "expired", errors.Is(err, pagestate.ErrExpired), true)
 	})
 }
 
@@ -497,7 +490,7 @@ type (
 )
 
 func TestChildOfAnotherVersion(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	o := func() pagestate.Options { return pagestate.Options{Secrets: [][]byte{secret}} }
 	older, newer, raised := pagestate.NewRegistry(), pagestate.NewRegistry(), pagestate.NewRegistry()
 	for _, r := range []*pagestate.Registry{older, newer, raised} {
@@ -509,8 +502,8 @@ func TestChildOfAnotherVersion(t *testing.T) {
 	b := newApp(t, older, o()).browser()
 	page := b.serve("GET", "/", "", func(w http.ResponseWriter, r *http.Request) {
 		parent, child := &counter{}, &childV1{7}
-		want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
-		want(t, "attached", pagestate.Attach(r.Context(), child, pagestate.Under(parent, "x")), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), child, pagestate.Under(parent, "x")), nil)
 		field, _ := pagestate.Field(r.Context(), child)
 		showCounter(w, parent)
 		fmt.Fprint(w, field)
@@ -532,18 +525,18 @@ func TestChildOfAnotherVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, name, errors.Is(ask[name](r.Context(), parent), pagestate.ErrOutdated), true)
+			testkit.Want(t, name, errors.Is(ask[name](r.Context(), parent), pagestate.ErrOutdated), true)
 		})
-		req := b.request("POST", "/", nil)
-		req.Header["Page-State"] = page.tokens()
-		want(t, "status", b.send(req).StatusCode, 200)
+		req := b.Request("POST", "/", nil)
+		req.Header["Page-State"] = page.Fields()
+		testkit.Want(t, "status", b.Send(req).StatusCode, 200)
 	}
 }
 
 // While servers are replaced, a page may hold a token of a component that only the
 // newer ones know.
 func TestChildBesideAnUnknownComponent(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	older, newer := pagestate.NewRegistry(), pagestate.NewRegistry()
 	for _, r := range []*pagestate.Registry{older, newer} {
 		pagestate.Register[counter](r, "counter")
@@ -553,11 +546,11 @@ func TestChildBesideAnUnknownComponent(t *testing.T) {
 	b := newApp(t, newer, pagestate.Options{Secrets: [][]byte{secret}}).browser()
 	page := b.serve("GET", "/", "", func(w http.ResponseWriter, r *http.Request) {
 		parent := &counter{}
-		want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
 		showCounter(w, parent)
 		unknown, known := &childV2{"x"}, &childV1{7}
-		want(t, "attached", pagestate.Attach(r.Context(), unknown, pagestate.Under(parent, "x")), nil)
-		want(t, "attached", pagestate.Attach(r.Context(), known, pagestate.Under(parent, "x")), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), unknown, pagestate.Under(parent, "x")), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), known, pagestate.Under(parent, "x")), nil)
 		for _, state := range []any{unknown, known} {
 			field, _ := pagestate.Field(r.Context(), state)
 			fmt.Fprint(w, field)
@@ -566,12 +559,12 @@ func TestChildBesideAnUnknownComponent(t *testing.T) {
 	b.app = newApp(t, older, pagestate.Options{Secrets: [][]byte{secret}})
 	b.app.mux.Handle("/", pagestate.Handle(func(_ http.ResponseWriter, r *http.Request, parent *counter) error {
 		child, err := pagestate.Child[childV1](r.Context(), parent, "x", nil)
-		want(t, "the known one", err == nil && child.Value == 7, true)
+		testkit.Want(t, "the known one", err == nil && child.Value == 7, true)
 		return err
 	}))
-	req := b.request("POST", "/", nil)
-	req.Header["Page-State"] = page.tokens()
-	want(t, "status", b.send(req).StatusCode, 200)
+	req := b.Request("POST", "/", nil)
+	req.Header["Page-State"] = page.Fields()
+	testkit.Want(t, "status", b.Send(req).StatusCode, 200)
 }
 
 // A child that cannot be decoded is one, and is not passed over.
@@ -593,20 +586,20 @@ func TestChildUndecodable(t *testing.T) {
 	b := newApp(t, r, pagestate.Options{}).browser()
 	page := b.serve("GET", "/", "", func(w http.ResponseWriter, r *http.Request) {
 		parent, below := &counter{}, &child{}
-		want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
-		want(t, "attached", pagestate.Attach(r.Context(), below, pagestate.Under(parent, "x")), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), parent), nil)
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), below, pagestate.Under(parent, "x")), nil)
 		field, _ := pagestate.Field(r.Context(), below)
 		showCounter(w, parent)
 		fmt.Fprint(w, field)
 	})
 	refuses = true
-	b.serve("GET", "/ask", strings.Join(page.tokens(), ","), func(w http.ResponseWriter, r *http.Request) {
+	b.serve("GET", "/ask", strings.Join(page.Fields(), ","), func(w http.ResponseWriter, r *http.Request) {
 		parent, err := pagestate.From[counter](r.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = pagestate.Child[child](r.Context(), parent, "x", nil)
-		want(t, "invalid", errors.Is(err, pagestate.ErrInvalid), true)
+		testkit.Want(t, "invalid", errors.Is(err, pagestate.ErrInvalid), true)
 	})
 }
 
@@ -614,12 +607,12 @@ func TestChildOfAnotherType(t *testing.T) {
 	c := newChildApp(t, pagestate.Options{})
 	c.handle(c.open(), func(w http.ResponseWriter, r *http.Request) {
 		_, err := pagestate.Child[childOther](r.Context(), c.list(r), "a", nil)
-		want(t, "another component", errors.Is(err, pagestate.ErrMissing), true)
+		testkit.Want(t, "another component", errors.Is(err, pagestate.ErrMissing), true)
 		_, err = pagestate.Child[childV1](r.Context(), c.list(r), "a", nil)
-		want(t, "one that is not registered", fmt.Sprint(err), "pagestate: pagestate_test.childV1 is not a registered component; call Register for it before New")
+		testkit.Want(t, "one that is not registered", fmt.Sprint(err), "pagestate: pagestate_test.childV1 is not a registered component; call Register for it before New")
 	})
 	_, err := pagestate.Child[childItem](t.Context(), &childList{}, "a", nil)
-	want(t, "without the middleware", err, pagestate.ErrNoMiddleware)
+	testkit.Want(t, "without the middleware", err, pagestate.ErrNoMiddleware)
 }
 
 func TestChildMisplaced(t *testing.T) {
@@ -643,14 +636,14 @@ func TestChildMisplaced(t *testing.T) {
 			{"the key of an attached one", pagestate.Attach(ctx, &childItem{}, pagestate.Under(list, "x")), `pagestate: attaching item: its parent has a child of that key already`},
 		}
 		for _, test := range tests {
-			want(t, test.name, fmt.Sprint(test.err), test.want)
+			testkit.Want(t, test.name, fmt.Sprint(test.err), test.want)
 		}
 		self := &childItem{}
-		want(t, "under itself", pagestate.Attach(ctx, self, pagestate.Under(self, "x")) != nil, true)
+		testkit.Want(t, "under itself", pagestate.Attach(ctx, self, pagestate.Under(self, "x")) != nil, true)
 		_, err := pagestate.Child[childItem](ctx, &childList{}, "a", nil)
-		want(t, "of an unknown parent", fmt.Sprint(err), "pagestate: opening a child item: its parent, a *pagestate_test.childList, is neither attached nor opened")
+		testkit.Want(t, "of an unknown parent", fmt.Sprint(err), "pagestate: opening a child item: its parent, a *pagestate_test.childList, is neither attached nor opened")
 		_, err = c.item(r, "", nil)
-		want(t, "by an empty key", errors.Is(err, pagestate.ErrMissing), true)
+		testkit.Want(t, "by an empty key", errors.Is(err, pagestate.ErrMissing), true)
 	})
 }
 
@@ -659,9 +652,9 @@ func TestChildAttachedIsFound(t *testing.T) {
 	c.handle(c.open()[:1], func(w http.ResponseWriter, r *http.Request) {
 		item := &childItem{Name: "new"}
 		c.attach(r, item, pagestate.Under(c.list(r), "new"))
-		want(t, "the same pointer", c.mustItem(r, "new", nil), item)
+		testkit.Want(t, "the same pointer", c.mustItem(r, "new", nil), item)
 		c.mustItem(r, "new", func(item *childItem) { item.Shown = "updated" })
-		want(t, "loaded again", item.Loaded, `new shows "updated" of <nil> after ""`)
+		testkit.Want(t, "loaded again", item.Loaded, `new shows "updated" of <nil> after ""`)
 	})
 }
 
@@ -670,20 +663,20 @@ func TestChildAfterRenew(t *testing.T) {
 	tokens := c.open()
 	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 		list, item := c.list(r), c.mustItem(r, "a", nil)
-		want(t, "renewed", c.app.mw.Renew(w, r), nil)
+		testkit.Want(t, "renewed", c.app.mw.Renew(w, r), nil)
 		const unknown = "pagestate: opening a child item: its parent, a *pagestate_test.childList, is neither attached nor opened"
 		for _, key := range []string{"a", "b"} {
 			_, err := pagestate.Child[childItem](r.Context(), list, key, nil)
-			want(t, "a child of the former owner's", fmt.Sprint(err), unknown)
+			testkit.Want(t, "a child of the former owner's", fmt.Sprint(err), unknown)
 		}
 		_, err := pagestate.Token(r.Context(), item)
-		want(t, "its token", err != nil, true)
-		want(t, "under a former parent", pagestate.Attach(r.Context(), &childItem{}, pagestate.Under(list, "x")) != nil, true)
+		testkit.Want(t, "its token", err != nil, true)
+		testkit.Want(t, "under a former parent", pagestate.Attach(r.Context(), &childItem{}, pagestate.Under(list, "x")) != nil, true)
 		c.attach(r, list)
 		_, err = pagestate.Child[childItem](r.Context(), list, "b", nil)
-		want(t, "of the parent attached again", errors.Is(err, pagestate.ErrMissing), true)
+		testkit.Want(t, "of the parent attached again", errors.Is(err, pagestate.ErrMissing), true)
 		c.attach(r, item, pagestate.Under(list, "a"))
-		want(t, "attached again", c.mustItemOf(r, list, "a"), item)
+		testkit.Want(t, "attached again", c.mustItemOf(r, list, "a"), item)
 	})
 }
 
@@ -701,9 +694,9 @@ func TestChildMaxTokens(t *testing.T) {
 	tokens := c.open()
 	ran := 0
 	count := func(http.ResponseWriter, *http.Request) { ran++ }
-	want(t, "at the limit", c.handle(tokens, count).StatusCode, 200)
-	want(t, "over it", c.handle(append(tokens, tokens[2]), count).StatusCode, 413)
-	want(t, "handlers", ran, 1)
+	testkit.Want(t, "at the limit", c.handle(tokens, count).StatusCode, 200)
+	testkit.Want(t, "over it", c.handle(append(tokens, tokens[2]), count).StatusCode, 413)
+	testkit.Want(t, "handlers", ran, 1)
 }
 
 // Several goroutines of a handler ask for the same children and for others.
@@ -725,7 +718,7 @@ func TestChildConcurrently(t *testing.T) {
 		wg.Wait()
 		fmt.Fprint(w, fields)
 	})
-	tokens = append(tokens, more.tokens()...)
+	tokens = append(tokens, more.Fields()...)
 	for range 20 {
 		c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
 			list := c.list(r)
@@ -742,16 +735,16 @@ func TestChildConcurrently(t *testing.T) {
 			}
 			wg.Wait()
 			for i, item := range items {
-				want(t, "the same pointer", item, items[i%n])
-				want(t, "the same row", item.Todo, items[i%n%3].Todo)
-				want(t, "its own", item.Name, fmt.Sprint("c", i%n))
+				testkit.Want(t, "the same pointer", item, items[i%n])
+				testkit.Want(t, "the same row", item.Todo, items[i%n%3].Todo)
+				testkit.Want(t, "its own", item.Name, fmt.Sprint("c", i%n))
 				if _, err := item.StateToken(); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
-	want(t, "log", c.app.log.String(), "")
+	testkit.Want(t, "log", c.app.log.String(), "")
 }
 
 // One goroutine asks for a child, and is still fetching when another one has
@@ -765,7 +758,7 @@ func TestChildMeanwhile(t *testing.T) {
 		field, _ := item.StateField()
 		fmt.Fprint(w, field)
 	})
-	tokens = append(tokens, more.tokens()...)
+	tokens = append(tokens, more.Fields()...)
 	var fetching, goOn chan bool
 	c.db.answer = func(_ context.Context, rows []*modelTodo) ([]*modelTodo, error) {
 		if len(c.db.fetches) == 2 { // the list's was the first
@@ -793,10 +786,10 @@ func TestChildMeanwhile(t *testing.T) {
 			fast := c.mustItemOf(r, list, other)
 			goOn <- true
 			item := <-slow
-			want(t, "the same pointer", item == fast, other == "b")
-			want(t, "the same row", item.Todo, fast.Todo)
-			want(t, "updated", item.Shown, "slow")
-			want(t, "loaded for it", item.Loaded, `b shows "slow" of todo 2 after ""`)
+			testkit.Want(t, "the same pointer", item == fast, other == "b")
+			testkit.Want(t, "the same row", item.Todo, fast.Todo)
+			testkit.Want(t, "updated", item.Shown, "slow")
+			testkit.Want(t, "loaded for it", item.Loaded, `b shows "slow" of todo 2 after ""`)
 		})
 	}
 }
@@ -817,17 +810,17 @@ func TestChildComponentsInTemplates(t *testing.T) {
 		}
 		pointers := []*childItem{c.mustItem(r, "a", nil), c.mustItem(r, "b", nil)}
 		err := page.Execute(w, map[string]any{"Values": values, "Pointers": pointers})
-		want(t, "rendered", err, nil)
+		testkit.Want(t, "rendered", err, nil)
 	})
-	rendered := res.tokens()
-	want(t, "tokens", len(rendered), 4)
-	want(t, "of opened ones", slices.Equal(rendered[2:], tokens[1:]), true)
+	rendered := res.Fields()
+	testkit.Want(t, "tokens", len(rendered), 4)
+	testkit.Want(t, "of opened ones", slices.Equal(rendered[2:], tokens[1:]), true)
 	for _, token := range rendered {
-		want(t, "in the attribute", strings.Contains(res.Body, `data-page-state="`+token+`"`), true)
+		testkit.Want(t, "in the attribute", strings.Contains(res.Body, `data-page-state="`+token+`"`), true)
 	}
 	c.handle(append(tokens[:1:1], rendered...), func(w http.ResponseWriter, r *http.Request) {
 		for _, key := range []string{"value 0", "value 1", "a", "b"} {
-			want(t, "name", c.mustItem(r, key, nil).Name, key)
+			testkit.Want(t, "name", c.mustItem(r, key, nil).Name, key)
 		}
 	})
 }
@@ -835,7 +828,7 @@ func TestChildComponentsInTemplates(t *testing.T) {
 // A logger never sees a key of a child that the application did not choose to
 // show, nor a token.
 func TestChildRefusalsInTheLog(t *testing.T) {
-	log := new(logBuffer)
+	log := new(testkit.Log)
 	c := newChildApp(t, pagestate.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	tokens := c.open()
 	c.db.delete(2)
@@ -843,9 +836,9 @@ func TestChildRefusalsInTheLog(t *testing.T) {
 		_, err := c.item(r, "b", nil)
 		pagestate.WriteError(w, r, err)
 	})
-	want(t, "status", res.StatusCode, 410)
-	want(t, "the model", strings.Contains(log.String(), `model \"todo\" is gone`), true)
+	testkit.Want(t, "status", res.StatusCode, 410)
+	testkit.Want(t, "the model", strings.Contains(log.String(), `model \"todo\" is gone`), true)
 	for _, token := range tokens {
-		want(t, "a token in the log", strings.Contains(log.String(), token[20:]), false)
+		testkit.Want(t, "a token in the log", strings.Contains(log.String(), token[20:]), false)
 	}
 }

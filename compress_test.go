@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type notes struct {
@@ -75,13 +76,13 @@ func TestCompressedTokensAreShorter(t *testing.T) {
 	noise := make([]byte, 1000)
 	rand.Read(noise)
 	n := &notes{Lines: []string{string(noise)}}
-	want(t, "the length of noise", len(sealNotes(t, compressed, n)), len(sealNotes(t, plain, n)))
+	testkit.Want(t, "the length of noise", len(sealNotes(t, compressed, n)), len(sealNotes(t, plain, n)))
 
 	// Both go through requests alike.
 	for _, token := range []string{long, short} {
 		res := call(t, h, "/look", token)
-		want(t, "status", res.StatusCode, http.StatusOK)
-		want(t, "a token although nothing changed", res.Header.Get("Page-State"), "")
+		testkit.Want(t, "status", res.StatusCode, http.StatusOK)
+		testkit.Want(t, "a token although nothing changed", res.Header.Get("Page-State"), "")
 		res = call(t, h, "/add", token)
 		next := res.Header.Get("Page-State")
 		if next == "" || len(next) > len(long)/4 {
@@ -91,7 +92,7 @@ func TestCompressedTokensAreShorter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "lines", len(state.(*notes).Lines), 101)
+		testkit.Want(t, "lines", len(state.(*notes).Lines), 101)
 	}
 }
 
@@ -118,12 +119,12 @@ func TestCompressedIsCompared(t *testing.T) {
 		}
 		io.WriteString(w, "a page")
 		second, err := n.StateToken()
-		want(t, "the second token is the first", second == first, true)
+		testkit.Want(t, "the second token is the first", second == first, true)
 		return err
 	}))
 	res := call(t, h, "/", sealNotes(t, m, newNotes(100)))
-	want(t, "status", res.StatusCode, http.StatusOK)
-	want(t, "log", log.String(), "")
+	testkit.Want(t, "status", res.StatusCode, http.StatusOK)
+	testkit.Want(t, "log", log.String(), "")
 }
 
 // TestCompressedComesAndGoes has servers with and without it share their tokens,
@@ -136,14 +137,14 @@ func TestCompressedComesAndGoes(t *testing.T) {
 	token := sealNotes(t, without, newNotes(50))
 	for i, h := range []http.Handler{withHandler, withoutHandler, withHandler, withHandler, withoutHandler} {
 		res := call(t, h, "/add", token)
-		want(t, "status", res.StatusCode, http.StatusOK)
+		testkit.Want(t, "status", res.StatusCode, http.StatusOK)
 		token = res.Header.Get("Page-State")
 		for _, m := range []*pagestate.Middleware{with, without} {
 			state, err := m.Open(context.Background(), pagestate.Owner{}, token)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "lines", len(state.(*notes).Lines), 51+i)
+			testkit.Want(t, "lines", len(state.(*notes).Lines), 51+i)
 		}
 	}
 }
@@ -164,7 +165,7 @@ func TestCompressedStatesAreNoLarger(t *testing.T) {
 		}
 		most = n
 	}
-	want(t, "the largest text", most > limit/2, true)
+	testkit.Want(t, "the largest text", most > limit/2, true)
 	token := sealNotes(t, compressed, text(most))
 	if _, err := compressed.Open(context.Background(), pagestate.Owner{}, token); err != nil {
 		t.Error(err)

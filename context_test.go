@@ -14,15 +14,16 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestFrom(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	b.serve("POST", "/missing", "", func(w http.ResponseWriter, r *http.Request) {
 		_, err := pagestate.From[counter](r.Context())
-		want(t, "without a token", err, pagestate.ErrMissing)
+		testkit.Want(t, "without a token", err, pagestate.ErrMissing)
 	})
 	res := b.serve("POST", "/found", token, func(w http.ResponseWriter, r *http.Request) {
 		c, err := pagestate.From[counter](r.Context())
@@ -30,13 +31,13 @@ func TestFrom(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, err := pagestate.From[counter](r.Context())
-		want(t, "error", err, nil)
-		want(t, "the same pointer", again, c)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "the same pointer", again, c)
 		_, err = pagestate.From[square](r.Context())
-		want(t, "a type not registered", err != nil && strings.Contains(err.Error(), "square is not a registered component"), true)
+		testkit.Want(t, "a type not registered", err != nil && strings.Contains(err.Error(), "square is not a registered component"), true)
 		c.Count = 9
 	})
-	want(t, "sealed at the end", b.call("GET", "/show", res.token()).Body, "count=9")
+	testkit.Want(t, "sealed at the end", b.Call("GET", "/show", res.Token()).Body, "count=9")
 }
 
 func TestAttach(t *testing.T) {
@@ -79,19 +80,19 @@ func TestAttachEnsuresTheSessionInTime(t *testing.T) {
 		}
 	}
 	res := b.serve("GET", "/late", "", late)
-	want(t, "without a session", strings.Contains(res.Body, "attach before anything is written"), true)
-	want(t, "cookie", len(res.Cookies()), 0)
-	b.get("/")
-	want(t, "with one, but cacheable", strings.Contains(b.get("/late").Body, "attach before anything is written"), true)
+	testkit.Want(t, "without a session", strings.Contains(res.Body, "attach before anything is written"), true)
+	testkit.Want(t, "cookie", len(res.Cookies()), 0)
+	b.Get("/")
+	testkit.Want(t, "with one, but cacheable", strings.Contains(b.Get("/late").Body, "attach before anything is written"), true)
 	res = b.serve("GET", "/later", "", func(w http.ResponseWriter, r *http.Request) {
 		first, second := &counter{}, &counter{}
 		err := pagestate.Attach(r.Context(), first)
-		want(t, "attached in time", err, nil)
+		testkit.Want(t, "attached in time", err, nil)
 		io.WriteString(w, "x")
 		err = pagestate.Attach(r.Context(), second)
-		want(t, "a further one, while the page streams", err, nil)
+		testkit.Want(t, "a further one, while the page streams", err, nil)
 	})
-	want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
 }
 
 func TestTokenOfAStranger(t *testing.T) {
@@ -122,11 +123,11 @@ func TestFieldIsNamedAfterTheFirstFormSource(t *testing.T) {
 		return html, err
 	}
 	html, err := field(pagestate.HeaderSource("X"), pagestate.FormSource(`a"b`), pagestate.FormSource("c"))
-	want(t, "error", err, nil)
-	want(t, "name", strings.HasPrefix(string(html), `<input type="hidden" name="a&#34;b" value="gAAAA`), true)
-	want(t, "kept out of the browser's form history", strings.HasSuffix(string(html), `" autocomplete="off">`), true)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "name", strings.HasPrefix(string(html), `<input type="hidden" name="a&#34;b" value="gAAAA`), true)
+	testkit.Want(t, "kept out of the browser's form history", strings.HasSuffix(string(html), `" autocomplete="off">`), true)
 	_, err = field(pagestate.HeaderSource("X"))
-	want(t, "without a FormSource", err != nil && strings.Contains(err.Error(), "no FormSource"), true)
+	testkit.Want(t, "without a FormSource", err != nil && strings.Contains(err.Error(), "no FormSource"), true)
 }
 
 // row is a component in a list.
@@ -186,9 +187,9 @@ func TestACopySaysSo(t *testing.T) {
 		}
 		d := *c
 		_, err := d.StateToken()
-		want(t, "a copy", err != nil && strings.Contains(err.Error(), "copy"), true)
+		testkit.Want(t, "a copy", err != nil && strings.Contains(err.Error(), "copy"), true)
 		_, err = new(counter).StateField()
-		want(t, "not attached", err != nil && strings.Contains(err.Error(), "not attached"), true)
+		testkit.Want(t, "not attached", err != nil && strings.Contains(err.Error(), "not attached"), true)
 	})
 }
 
@@ -197,21 +198,21 @@ func TestComponentIsNotSaved(t *testing.T) {
 		Count int
 		Note  string
 	}
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	with, without := version[counter](t, secret), version[bare](t, secret)
 	state, err := without.Open(t.Context(), ada, mustSeal(t, with, ada, &counter{Count: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "count", state.(*bare).Count, 1)
-	want(t, "length", len(mustSeal(t, with, ada, &counter{})), len(mustSeal(t, without, ada, &bare{})))
+	testkit.Want(t, "count", state.(*bare).Count, 1)
+	testkit.Want(t, "length", len(mustSeal(t, with, ada, &counter{})), len(mustSeal(t, without, ada, &bare{})))
 }
 
 // A template writes its first bytes before it comes to the fields.
 func TestTokenAfterTheFirstByte(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	res := b.serve("POST", "/stream", token, func(w http.ResponseWriter, r *http.Request) {
 		acting, err := pagestate.From[counter](r.Context())
 		if err != nil {
@@ -225,17 +226,17 @@ func TestTokenAfterTheFirstByte(t *testing.T) {
 		fmt.Fprint(w, "begun ")
 		other.Count = 2
 		field, err := pagestate.Field(r.Context(), other)
-		want(t, "another one, changed", err, nil)
+		testkit.Want(t, "another one, changed", err, nil)
 		fmt.Fprint(w, field)
 		_, err = pagestate.Token(r.Context(), acting)
-		want(t, "the acting one, unchanged since", err, nil)
+		testkit.Want(t, "the acting one, unchanged since", err, nil)
 		acting.Count = 3
 		_, err = pagestate.Token(r.Context(), acting)
-		want(t, "the acting one, changed", err != nil && strings.Contains(err.Error(), "too late to seal it"), true)
+		testkit.Want(t, "the acting one, changed", err != nil && strings.Contains(err.Error(), "too late to seal it"), true)
 	})
-	want(t, "the acting one", b.call("GET", "/show", res.token()).Body, "count=1")
-	want(t, "the other", b.call("GET", "/show", res.field()).Body, "count=2")
-	want(t, "warnings", strings.Count(a.log.String(), "too late"), 1)
+	testkit.Want(t, "the acting one", b.Call("GET", "/show", res.Token()).Body, "count=1")
+	testkit.Want(t, "the other", b.Call("GET", "/show", res.Field()).Body, "count=2")
+	testkit.Want(t, "warnings", strings.Count(a.log.String(), "too late"), 1)
 }
 
 func TestTokenAfterAnError(t *testing.T) {
@@ -258,30 +259,30 @@ func TestTokenAfterAnError(t *testing.T) {
 		}).ServeHTTP
 	}
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	b.serve("POST", "/unchanged", token, fails(0))
-	want(t, "unchanged", page, token+"<nil>")
+	testkit.Want(t, "unchanged", page, token+"<nil>")
 	b.serve("POST", "/changed", token, fails(1))
-	want(t, "changed", strings.Contains(page, "such changes are not sealed"), true)
+	testkit.Want(t, "changed", strings.Contains(page, "such changes are not sealed"), true)
 }
 
 func TestWithoutMiddleware(t *testing.T) {
 	ctx := context.Background()
 	c := &counter{}
 	_, err := pagestate.From[counter](ctx)
-	want(t, "From", err, pagestate.ErrNoMiddleware)
-	want(t, "Attach", pagestate.Attach(ctx, c), pagestate.ErrNoMiddleware)
+	testkit.Want(t, "From", err, pagestate.ErrNoMiddleware)
+	testkit.Want(t, "Attach", pagestate.Attach(ctx, c), pagestate.ErrNoMiddleware)
 	_, err = pagestate.Token(ctx, c)
-	want(t, "Token", err, pagestate.ErrNoMiddleware)
+	testkit.Want(t, "Token", err, pagestate.ErrNoMiddleware)
 	_, err = pagestate.Field(ctx, c)
-	want(t, "Field", err, pagestate.ErrNoMiddleware)
+	testkit.Want(t, "Field", err, pagestate.ErrNoMiddleware)
 	res := httptest.NewRecorder()
 	pagestate.Handle(func(http.ResponseWriter, *http.Request, *counter) error {
 		t.Error("the handler ran")
 		return nil
 	}).ServeHTTP(res, httptest.NewRequest("POST", "/", nil))
-	want(t, "Handle", res.Code, 500)
-	want(t, "code", strings.Contains(res.Body.String(), `"StateError"`), true)
+	testkit.Want(t, "Handle", res.Code, 500)
+	testkit.Want(t, "code", strings.Contains(res.Body.String(), `"StateError"`), true)
 }
 
 func TestDiscard(t *testing.T) {
@@ -305,20 +306,20 @@ func TestDiscard(t *testing.T) {
 				}
 			})
 			b := a.browser()
-			token := b.post("/increment", b.get("/").field()).field()
-			res := b.call("POST", "/discard", token)
-			want(t, "status", res.StatusCode, 422)
-			want(t, "has a token", res.token() != "", o.Guard != nil)
+			token := b.Post("/increment", b.Get("/").Field()).Field()
+			res := b.Call("POST", "/discard", token)
+			testkit.Want(t, "status", res.StatusCode, 422)
+			testkit.Want(t, "has a token", res.Token() != "", o.Guard != nil)
 			if o.Guard != nil {
-				token = res.token()
+				token = res.Token()
 			}
-			res = b.call("GET", "/show", token)
-			want(t, "as it was", res.Body, "count=1")
+			res = b.Call("GET", "/show", token)
+			testkit.Want(t, "as it was", res.Body, "count=1")
 			if o.Guard != nil {
-				token = res.token()
+				token = res.Token()
 			}
-			late := b.call("POST", "/discard?late=1", token)
-			want(t, "late", b.call("GET", "/show", late.token()).Body, "count=100")
+			late := b.Call("POST", "/discard?late=1", token)
+			testkit.Want(t, "late", b.Call("GET", "/show", late.Token()).Body, "count=100")
 		})
 	}
 }

@@ -16,12 +16,13 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestWriteErrorOfAHandlerIsLogged(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	res := b.serve("POST", "/gives-up", token, func(w http.ResponseWriter, r *http.Request) {
 		c, err := pagestate.From[counter](r.Context())
 		if err != nil {
@@ -30,11 +31,11 @@ func TestWriteErrorOfAHandlerIsLogged(t *testing.T) {
 		c.Count++
 		pagestate.WriteError(w, r, fmt.Errorf("giving up: %w", pagestate.ErrForbidden))
 	})
-	want(t, "status", res.StatusCode, 403)
-	want(t, "sealed", res.token(), "")
-	want(t, "logged", strings.Count(a.log.String(), "giving up"), 1)
-	b.call("POST", "/increment", "garbage")
-	want(t, "logged by the middleware", strings.Count(a.log.String(), "code=InvalidState"), 1)
+	testkit.Want(t, "status", res.StatusCode, 403)
+	testkit.Want(t, "sealed", res.Token(), "")
+	testkit.Want(t, "logged", strings.Count(a.log.String(), "giving up"), 1)
+	b.Call("POST", "/increment", "garbage")
+	testkit.Want(t, "logged by the middleware", strings.Count(a.log.String(), "code=InvalidState"), 1)
 }
 
 func TestWriterPanic(t *testing.T) {
@@ -63,7 +64,7 @@ func TestWriterPanic(t *testing.T) {
 				}))
 				a.serve(c.recover(a))
 				b := a.browser()
-				req := b.request("GET", "/", nil)
+				req := b.Request("GET", "/", nil)
 				req.Header.Set("Page-State", a.seal(&writerState{}))
 				res, err := b.Do(req)
 				if c.status == 0 {
@@ -77,9 +78,9 @@ func TestWriterPanic(t *testing.T) {
 					t.Fatal(err)
 				}
 				res.Body.Close()
-				want(t, "status", res.StatusCode, c.status)
-				want(t, "header", res.Header.Get("Page-State"), "")
-				want(t, "log", a.log.String(), "")
+				testkit.Want(t, "status", res.StatusCode, c.status)
+				testkit.Want(t, "header", res.Header.Get("Page-State"), "")
+				testkit.Want(t, "log", a.log.String(), "")
 			})
 		}
 	}
@@ -98,12 +99,12 @@ func TestWriterServerErrorKeepsToken(t *testing.T) {
 					fmt.Fprint(w, "body")
 				}))
 				got := a.call("/", a.seal(&writerState{}))
-				want(t, "status", got.StatusCode, status)
-				want(t, "body", got.Body, "body")
-				want(t, "sealed", a.count(got), count)
-				want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
-				want(t, "state was looked at", encoded.Load() > 0, count != -1)
-				want(t, "log", a.log.String(), "")
+				testkit.Want(t, "status", got.StatusCode, status)
+				testkit.Want(t, "body", got.Body, "body")
+				testkit.Want(t, "sealed", a.count(got), count)
+				testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+				testkit.Want(t, "state was looked at", encoded.Load() > 0, count != -1)
+				testkit.Want(t, "log", a.log.String(), "")
 			})
 		}
 	}
@@ -157,8 +158,8 @@ func testWriterSealFails(t *testing.T,
 		http.NewResponseController(w).Flush()
 	}))
 	got := a.call("/", a.seal(&writerState{}))
-	want(t, "status", got.StatusCode, 500)
-	want(t, "body", strings.Contains(got.Body, `{"success":false,"error":{"code":"StateError",`) && strings.HasSuffix(got.Body, "}}"), true)
+	testkit.Want(t, "status", got.StatusCode, 500)
+	testkit.Want(t, "body", strings.Contains(got.Body, `{"success":false,"error":{"code":"StateError",`) && strings.HasSuffix(got.Body, "}}"), true)
 	for header, value := range map[string]string{
 		"Page-State":       "",
 		"Content-Type":     "application/json",
@@ -169,11 +170,11 @@ func testWriterSealFails(t *testing.T,
 		"X-Kept":           "yes",
 		"Upgrade":          got.Header.Get("Upgrade"),
 	} {
-		want(t, header, got.Header.Get(header), value)
+		testkit.Want(t, header, got.Header.Get(header), value)
 	}
-	want(t, "length", got.ContentLength, int64(len(got.Body)))
-	want(t, "errors in the log", a.logged("ERROR", "StateError"), 1)
-	want(t, "lines in the log", a.logged(""), 1)
+	testkit.Want(t, "length", got.ContentLength, int64(len(got.Body)))
+	testkit.Want(t, "errors in the log", a.logged("ERROR", "StateError"), 1)
+	testkit.Want(t, "lines in the log", a.logged(""), 1)
 }
 
 // A handler that asks how much it has written is told what it wrote, although
@@ -196,7 +197,7 @@ func TestWriterDropsAsIfWritten(t *testing.T) {
 					}
 				}
 			}))
-			want(t, "status", a.call("/", a.seal(&writerState{})).StatusCode, 500)
+			testkit.Want(t, "status", a.call("/", a.seal(&writerState{})).StatusCode, 500)
 		})
 	}
 }
@@ -210,8 +211,8 @@ func TestWriterSealFailsInsideCompressor(t *testing.T) {
 		a.mw.Handler(a.mux).ServeHTTP(w, r)
 	}))
 	got := a.call("/", a.seal(&writerState{}))
-	want(t, "status", got.StatusCode, 500)
-	want(t, "encoding", got.Header.Get("Content-Encoding"), "identity")
+	testkit.Want(t, "status", got.StatusCode, 500)
+	testkit.Want(t, "encoding", got.Header.Get("Content-Encoding"), "identity")
 }
 
 // An ErrorHandler finds a clean header too, and the cause, which is never what
@@ -219,11 +220,11 @@ func TestWriterSealFailsInsideCompressor(t *testing.T) {
 func TestWriterSealFailsToErrorHandler(t *testing.T) {
 	a := newWriterApp(t, pagestate.Options{ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 		status, code := pagestate.Status(err)
-		want(t, "length", w.Header().Get("Content-Length"), "")
-		want(t, "location", w.Header().Get("Location"), "")
-		want(t, "cause", strings.Contains(err.Error(), "sealing state"), true)
+		testkit.Want(t, "length", w.Header().Get("Content-Length"), "")
+		testkit.Want(t, "location", w.Header().Get("Location"), "")
+		testkit.Want(t, "cause", strings.Contains(err.Error(), "sealing state"), true)
 		_, missing := pagestate.From[writerState](r.Context())
-		want(t, "the state is in the context", missing, nil)
+		testkit.Want(t, "the state is in the context", missing, nil)
 		w.WriteHeader(status)
 		fmt.Fprint(w, code)
 	}})
@@ -234,9 +235,9 @@ func TestWriterSealFailsToErrorHandler(t *testing.T) {
 		w.WriteHeader(http.StatusSeeOther)
 	}))
 	got := a.call("/", a.seal(&writerState{}))
-	want(t, "status", got.StatusCode, 500)
-	want(t, "body", got.Body, "StateError")
-	want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "status", got.StatusCode, 500)
+	testkit.Want(t, "body", got.Body, "StateError")
+	testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
 }
 
 // A codec that panics while the response begins meets the application's
@@ -256,10 +257,10 @@ func TestWriterCodecPanics(t *testing.T) {
 				}))
 				a.serve(writerRecover(a.mw.Handler(writerRecover(a.mux))))
 				got := a.call("/", a.seal(&writerState{}))
-				want(t, "status", got.StatusCode, 500)
-				want(t, "body", got.Body, "sorry\n")
-				want(t, "header", got.token(), "")
-				want(t, "log", a.log.String(), "")
+				testkit.Want(t, "status", got.StatusCode, 500)
+				testkit.Want(t, "body", got.Body, "sorry\n")
+				testkit.Want(t, "header", got.Token(), "")
+				testkit.Want(t, "log", a.log.String(), "")
 			})
 		}
 	}
@@ -292,11 +293,11 @@ func TestWriterHandleError(t *testing.T) {
 				return errors.New("oh")
 			})))
 			got := a.call("/", a.seal(&writerState{}))
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "sealed", a.count(got), c.count)
-			want(t, "handler's body", got.Body == "body", c.write)
-			want(t, "errors", a.logged("ERROR", "oh"), 1)
-			want(t, "lines in the log", a.logged(""), 1)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "sealed", a.count(got), c.count)
+			testkit.Want(t, "handler's body", got.Body == "body", c.write)
+			testkit.Want(t, "errors", a.logged("ERROR", "oh"), 1)
+			testkit.Want(t, "lines in the log", a.logged(""), 1)
 		})
 	}
 }
@@ -335,8 +336,8 @@ func TestPanicsSealNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Page-State", token)
-		res := a.browser().send(req)
-		want(t, "token of "+res.Request.URL.Path, res.token(), "")
+		res := a.browser().Send(req)
+		testkit.Want(t, "token of "+res.Request.URL.Path, res.Token(), "")
 	}
 }
 
@@ -361,10 +362,10 @@ func TestFailureAndChildren(t *testing.T) {
 			return errors.New("the handler's")
 		}))
 		b := a.browser()
-		tokens := strings.Fields(b.get("/").Body)
-		req := b.request("POST", "/fail", nil)
+		tokens := strings.Fields(b.Get("/").Body)
+		req := b.Request("POST", "/fail", nil)
 		req.Header.Set("Page-State", strings.Join(tokens, ","))
-		want(t, fmt.Sprintf("changed %t: the child's token", changed), b.send(req).Body == tokens[1], !changed)
-		want(t, fmt.Sprintf("changed %t: an error", changed), tokenErr != nil, changed)
+		testkit.Want(t, fmt.Sprintf("changed %t: the child's token", changed), b.Send(req).Body == tokens[1], !changed)
+		testkit.Want(t, fmt.Sprintf("changed %t: an error", changed), tokenErr != nil, changed)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // warningHandler calls a function for each warning.
@@ -38,7 +39,7 @@ func TestExchangeAttachBetweenSealingAndHeaders(t *testing.T) {
 	})
 	attached := 0
 	mw, err := pagestate.New(registry, pagestate.Options{
-		Secrets: [][]byte{newSecret()},
+		Secrets: [][]byte{testkit.NewSecret()},
 		Session: pagestate.Unbound(),
 		Logger: slog.New(warningHandler{slog.DiscardHandler, func(ctx context.Context) {
 			attached++

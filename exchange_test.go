@@ -19,14 +19,15 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestUnchangedStateSendsNoToken(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
-	token := b.get("/").field()
-	res := b.call("GET", "/show", token)
-	want(t, "body", res.Body, "count=0")
-	want(t, "token", res.token(), "")
+	token := b.Get("/").Field()
+	res := b.Call("GET", "/show", token)
+	testkit.Want(t, "body", res.Body, "count=0")
+	testkit.Want(t, "token", res.Token(), "")
 }
 
 func TestWriterSealsAtTheEnd(t *testing.T) {
@@ -35,10 +36,10 @@ func TestWriterSealsAtTheEnd(t *testing.T) {
 			a := newWriterApp(t, pagestate.Options{})
 			a.mux.Handle("/", handle(func(_ http.ResponseWriter, _ *http.Request, s *writerState) { s.Count++ }))
 			got := a.call("/", a.seal(&writerState{Count: 1}))
-			want(t, "status", got.StatusCode, 200)
-			want(t, "sealed", a.count(got), 2)
-			want(t, "revision", a.revision(got.token()), 2)
-			want(t, "log", a.log.String(), "")
+			testkit.Want(t, "status", got.StatusCode, 200)
+			testkit.Want(t, "sealed", a.count(got), 2)
+			testkit.Want(t, "revision", a.revision(got.Token()), 2)
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
 }
@@ -66,13 +67,13 @@ func TestWriterTokenAfterFirstByte(t *testing.T) {
 		}
 	}))
 	got := a.call("/", a.seal(&writerState{Count: 1}))
-	want(t, "sealed", a.count(got), 2)
+	testkit.Want(t, "sealed", a.count(got), 2)
 	var acting, attached string
 	fmt.Sscan(got.Body, &acting, &attached)
-	want(t, "page", got.Body, strings.Repeat(acting+" "+attached+"\n", 2))
-	want(t, "header and page hold one token", acting, got.token())
-	want(t, "revision of the one attached", a.revision(attached), 1)
-	want(t, "log", a.log.String(), "")
+	testkit.Want(t, "page", got.Body, strings.Repeat(acting+" "+attached+"\n", 2))
+	testkit.Want(t, "header and page hold one token", acting, got.Token())
+	testkit.Want(t, "revision of the one attached", a.revision(attached), 1)
+	testkit.Want(t, "log", a.log.String(), "")
 }
 
 // Each part of a page has its own fate: what is attached goes out in the page
@@ -97,9 +98,9 @@ func TestWriterLateChangeOfAttached(t *testing.T) {
 				c.render(r.Context(), s)
 			})
 			got := a.call("/", "")
-			want(t, "header", got.token(), "")
-			want(t, "warnings", a.logged("WARN", "too late", "component=state"), c.warnings)
-			want(t, "lines in the log", a.logged(""), c.warnings)
+			testkit.Want(t, "header", got.Token(), "")
+			testkit.Want(t, "warnings", a.logged("WARN", "too late", "component=state"), c.warnings)
+			testkit.Want(t, "lines in the log", a.logged(""), c.warnings)
 		})
 	}
 }
@@ -134,20 +135,20 @@ func TestWriterTimeoutHandlerGivesUp(t *testing.T) {
 					}))
 					timeout := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, 10*time.Millisecond, "late") }
 					b := a.browser()
-					page := b.get("/page")
+					page := b.Get("/page")
 					if inside {
 						a.serve(writerThen(a.mw.Handler(timeout(a.mux)), answered))
 					} else {
 						a.serve(writerThen(timeout(a.mw.Handler(a.mux)), answered))
 					}
-					got := b.call("POST", "/", page.Body)
+					got := b.Call("POST", "/", page.Body)
 					if got.StatusCode != http.StatusServiceUnavailable {
 						t.Fatalf("got status %d: %s", got.StatusCode, got.Body)
 					}
 					<-ended
 					a.running.Wait()
-					want(t, "body", got.Body, "late")
-					want(t, "header", got.token(), "")
+					testkit.Want(t, "body", got.Body, "late")
+					testkit.Want(t, "header", got.Token(), "")
 				})
 			}
 		}
@@ -215,13 +216,13 @@ func TestWriterTimeoutHandlerInTime(t *testing.T) {
 			}))
 			a.serve(wrap(a))
 			b := a.browser()
-			page := b.get("/page")
-			want(t, "cookies", writerNames(page.Cookies()), "binding lang theme")
-			want(t, "vary", page.Header.Get("Vary"), "Accept-Encoding, Cookie, Page-State, HX-Request, Accept")
-			first := b.call("POST", "/add", page.Body)
-			want(t, "first", first.Body, "2")
-			second := b.call("POST", "/add", first.token())
-			want(t, "what is written last is sealed only where all is held back", second.Body, map[bool]string{true: "3", false: "4"}[name == "outside"])
+			page := b.Get("/page")
+			testkit.Want(t, "cookies", writerNames(page.Cookies()), "binding lang theme")
+			testkit.Want(t, "vary", page.Header.Get("Vary"), "Accept-Encoding, Cookie, Page-State, HX-Request, Accept")
+			first := b.Call("POST", "/add", page.Body)
+			testkit.Want(t, "first", first.Body, "2")
+			second := b.Call("POST", "/add", first.Token())
+			testkit.Want(t, "what is written last is sealed only where all is held back", second.Body, map[bool]string{true: "3", false: "4"}[name == "outside"])
 		})
 	}
 }
@@ -251,13 +252,13 @@ func TestWriterMaxHeaderBytes(t *testing.T) {
 				c.h(r.Context(), s)
 			}))
 			got := a.call("/", a.seal(&writerState{Count: 1}))
-			want(t, "header", got.token() != "", c.header)
+			testkit.Want(t, "header", got.Token() != "", c.header)
 			warnings := 0
 			if c.warn != "" {
 				warnings = 1
 			}
-			want(t, "warnings", a.logged("WARN", c.warn, "component=state"), warnings)
-			want(t, "lines in the log", a.logged(""), warnings)
+			testkit.Want(t, "warnings", a.logged("WARN", c.warn, "component=state"), warnings)
+			testkit.Want(t, "lines in the log", a.logged(""), warnings)
 		})
 	}
 }
@@ -269,7 +270,7 @@ func TestWriterEmptyHeader(t *testing.T) {
 		w.Header().Set("Page-State", "")
 		s.Count++
 	}))
-	want(t, "a token", a.call("/", a.seal(&writerState{})).token() != "", true)
+	testkit.Want(t, "a token", a.call("/", a.seal(&writerState{})).Token() != "", true)
 }
 
 // What changed in answer to a redirect is lost, and a token in its page too.
@@ -288,10 +289,10 @@ func TestWriterRedirectWithTokenInPage(t *testing.T) {
 	}
 	token := a.seal(&writerState{Text: strings.Repeat("x", 500)})
 	a.call("/same", token)
-	want(t, "log", a.log.String(), "")
+	testkit.Want(t, "log", a.log.String(), "")
 	a.call("/changed", token)
-	want(t, "warnings", a.logged("WARN", "redirect", "component=state"), 1)
-	want(t, "lines in the log", a.logged(""), 1)
+	testkit.Want(t, "warnings", a.logged("WARN", "redirect", "component=state"), 1)
+	testkit.Want(t, "lines in the log", a.logged(""), 1)
 }
 
 // A token that was too large for the header may have been put into the page before
@@ -324,10 +325,10 @@ func TestWriterChangesAfterALargeToken(t *testing.T) {
 				s.Count--
 			}))
 			got := a.call("/", a.seal(&writerState{Count: 1}))
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "header", got.token() != "", c.header)
-			want(t, "lines in the log", a.logged(""), min(1, len(c.log)))
-			want(t, "what they say", strings.Contains(a.log.String(), c.log), true)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "header", got.Token() != "", c.header)
+			testkit.Want(t, "lines in the log", a.logged(""), min(1, len(c.log)))
+			testkit.Want(t, "what they say", strings.Contains(a.log.String(), c.log), true)
 		})
 	}
 }
@@ -370,12 +371,12 @@ func TestWriterRefresh(t *testing.T) {
 			now.Add(int64(c.after / time.Second))
 			got := a.call("/", first)
 			if c.revision == 0 {
-				want(t, "header", got.token(), "")
+				testkit.Want(t, "header", got.Token(), "")
 			} else {
-				want(t, "sealed", a.count(got), 1)
-				want(t, "revision", a.revision(got.token()), c.revision)
+				testkit.Want(t, "sealed", a.count(got), 1)
+				testkit.Want(t, "revision", a.revision(got.Token()), c.revision)
 			}
-			want(t, "log", a.log.String(), "")
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
 }
@@ -388,9 +389,9 @@ func TestWriterRedirect(t *testing.T) {
 				s.Count = 2
 				w.WriteHeader(status)
 			}))
-			want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 2)
-			want(t, "warnings", a.logged("WARN", "redirect", "component=state"), warnings)
-			want(t, "lines in the log", a.logged(""), warnings)
+			testkit.Want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 2)
+			testkit.Want(t, "warnings", a.logged("WARN", "redirect", "component=state"), warnings)
+			testkit.Want(t, "lines in the log", a.logged(""), warnings)
 		})
 	}
 }
@@ -407,11 +408,11 @@ func TestWriterChangeAfterToken(t *testing.T) {
 		fmt.Fprint(w, token)
 	}))
 	got := a.call("/", a.seal(&writerState{Count: 1}))
-	want(t, "revision in the page", a.revision(got.Body), 2)
-	want(t, "revision in the header", a.revision(got.token()), 3)
-	want(t, "sealed", a.count(got), 3)
-	want(t, "warnings", a.logged("WARN", "older than the header", "component=state"), 1)
-	want(t, "lines in the log", a.logged(""), 1)
+	testkit.Want(t, "revision in the page", a.revision(got.Body), 2)
+	testkit.Want(t, "revision in the header", a.revision(got.Token()), 3)
+	testkit.Want(t, "sealed", a.count(got), 3)
+	testkit.Want(t, "warnings", a.logged("WARN", "older than the header", "component=state"), 1)
+	testkit.Want(t, "lines in the log", a.logged(""), 1)
 }
 
 // What a handler calls it may call from several goroutines.
@@ -452,13 +453,13 @@ func TestWriterConcurrentCalls(t *testing.T) {
 				fmt.Fprint(w, "body")
 			})
 			b := a.browser()
-			page := b.get("/page")
-			want(t, "cookies", len(page.Cookies()), 1)
-			want(t, "status", b.call("POST", "/", page.Body).StatusCode, 200)
-			want(t, "log", a.log.String(), "")
+			page := b.Get("/page")
+			testkit.Want(t, "cookies", len(page.Cookies()), 1)
+			testkit.Want(t, "status", b.Call("POST", "/", page.Body).StatusCode, 200)
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
-	want(t, "sessions made", slow.made.Load(), 1)
+	testkit.Want(t, "sessions made", slow.made.Load(), 1)
 }
 
 func writerAtOnce(f func()) {
@@ -513,7 +514,7 @@ func TestWriterLoggerAsks(t *testing.T) {
 	for path, records := range map[string]int64{"/early": 3, "/late": 1, "/renew": 1, "/failed": 1} {
 		logger.asked.Store(0)
 		a.call(path, a.seal(&writerState{}))
-		want(t, "records of "+path, logger.asked.Load(), records)
+		testkit.Want(t, "records of "+path, logger.asked.Load(), records)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // newGuardedApp has, besides the routes of newCounterApp, one that fails as the
@@ -52,41 +53,41 @@ func newGuardedApp(t *testing.T, o pagestate.Options) *app {
 
 func TestGuardLetsATokenBeUsedOnce(t *testing.T) {
 	b := newGuardedApp(t, pagestate.Options{}).browser()
-	first := b.get("/").field()
-	second := b.post("/increment", first)
-	want(t, "first use", second.StatusCode, 200)
+	first := b.Get("/").Field()
+	second := b.Post("/increment", first)
+	testkit.Want(t, "first use", second.StatusCode, 200)
 
-	again := b.post("/increment", first)
-	want(t, "second use", again.StatusCode, 409)
-	want(t, "its code", strings.Contains(again.Body, "StateConflict"), true)
-	want(t, "its token", again.token(), "")
+	again := b.Post("/increment", first)
+	testkit.Want(t, "second use", again.StatusCode, 409)
+	testkit.Want(t, "its code", strings.Contains(again.Body, "StateConflict"), true)
+	testkit.Want(t, "its token", again.Token(), "")
 
-	third := b.post("/increment", second.field())
-	want(t, "the next token", third.Body[:7], "count=2")
-	want(t, "the second but last", b.post("/show", first).StatusCode, 409)
-	want(t, "the last but one", b.post("/show", second.field()).StatusCode, 409)
+	third := b.Post("/increment", second.Field())
+	testkit.Want(t, "the next token", third.Body[:7], "count=2")
+	testkit.Want(t, "the second but last", b.Post("/show", first).StatusCode, 409)
+	testkit.Want(t, "the last but one", b.Post("/show", second.Field()).StatusCode, 409)
 }
 
 // Somebody may write the largest duration for "never".
 func TestGuardWithoutAge(t *testing.T) {
 	b := newGuardedApp(t, pagestate.Options{MaxAge: math.MaxInt64, MaxLifetime: -1}).browser()
-	token := b.get("/").field()
-	want(t, "first use", b.post("/increment", token).StatusCode, 200)
-	want(t, "second use", b.post("/increment", token).StatusCode, 409)
+	token := b.Get("/").Field()
+	testkit.Want(t, "first use", b.Post("/increment", token).StatusCode, 200)
+	testkit.Want(t, "second use", b.Post("/increment", token).StatusCode, 409)
 }
 
 func TestGuardAndDoubleSubmit(t *testing.T) {
 	a := newGuardedApp(t, pagestate.Options{})
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	var statuses [600]atomic.Int32
 	var all sync.WaitGroup
 	for range 20 {
-		all.Go(func() { statuses[b.post("/increment", token).StatusCode].Add(1) })
+		all.Go(func() { statuses[b.Post("/increment", token).StatusCode].Add(1) })
 	}
 	all.Wait()
-	want(t, "ran", statuses[200].Load(), 1)
-	want(t, "refused", statuses[409].Load(), 19)
+	testkit.Want(t, "ran", statuses[200].Load(), 1)
+	testkit.Want(t, "refused", statuses[409].Load(), 19)
 }
 
 // Whatever became of the request, the page goes on: with what was changed if the
@@ -109,13 +110,13 @@ func TestGuardSealsEveryResponse(t *testing.T) {
 	} {
 		t.Run(tt.path, func(t *testing.T) {
 			b := newGuardedApp(t, pagestate.Options{}).browser()
-			token := b.post("/increment", b.get("/").field()).field()
-			res := b.call(tt.method, tt.path, token)
-			want(t, "status", res.StatusCode, tt.status)
-			want(t, "has a token", res.token() != "", tt.goesOn)
-			want(t, "used twice", b.call("GET", "/show", token).StatusCode, 409)
+			token := b.Post("/increment", b.Get("/").Field()).Field()
+			res := b.Call(tt.method, tt.path, token)
+			testkit.Want(t, "status", res.StatusCode, tt.status)
+			testkit.Want(t, "has a token", res.Token() != "", tt.goesOn)
+			testkit.Want(t, "used twice", b.Call("GET", "/show", token).StatusCode, 409)
 			if tt.goesOn {
-				want(t, "goes on with", b.call("GET", "/show", res.token()).Body, fmt.Sprintf("count=%d", tt.count))
+				testkit.Want(t, "goes on with", b.Call("GET", "/show", res.Token()).Body, fmt.Sprintf("count=%d", tt.count))
 			}
 		})
 	}
@@ -134,12 +135,12 @@ func TestGuardAfterAPanic(t *testing.T) {
 	})))
 	defer recovering.Close()
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	a.URL = recovering.URL
-	res := b.call("POST", "/fail?how=panic", token)
-	want(t, "status", res.StatusCode, 500)
-	want(t, "token", res.token(), "")
-	want(t, "used up", b.call("GET", "/show", token).StatusCode, 409)
+	res := b.Call("POST", "/fail?how=panic", token)
+	testkit.Want(t, "status", res.StatusCode, 500)
+	testkit.Want(t, "token", res.Token(), "")
+	testkit.Want(t, "used up", b.Call("GET", "/show", token).StatusCode, 409)
 }
 
 // A page that an ErrorHandler renders has the same token as the header.
@@ -156,18 +157,18 @@ func TestGuardAndErrorPages(t *testing.T) {
 	}
 	a := newGuardedApp(t, pagestate.Options{ErrorHandler: errorPage})
 	b := a.browser()
-	token := b.get("/").field()
-	res := b.call("POST", "/fail?how=error", token)
-	want(t, "page", res.Body[:7], "count=0")
-	want(t, "token in the page", res.field(), res.token())
-	want(t, "another one", res.field() != token, true)
-	want(t, "goes on", b.post("/increment", res.field()).Body[:7], "count=1")
+	token := b.Get("/").Field()
+	res := b.Call("POST", "/fail?how=error", token)
+	testkit.Want(t, "page", res.Body[:7], "count=0")
+	testkit.Want(t, "token in the page", res.Field(), res.Token())
+	testkit.Want(t, "another one", res.Field() != token, true)
+	testkit.Want(t, "goes on", b.Post("/increment", res.Field()).Body[:7], "count=1")
 
 	a = newGuardedApp(t, pagestate.Options{ErrorHandler: errorPage, MaxHeaderBytes: 64})
 	b = a.browser()
-	res = b.call("POST", "/fail?how=error", b.get("/").field())
-	want(t, "large token in the page", res.field() != "", true)
-	want(t, "warned", strings.Contains(a.log.String(), "too large"), false)
+	res = b.Call("POST", "/fail?how=error", b.Get("/").Field())
+	testkit.Want(t, "large token in the page", res.Field() != "", true)
+	testkit.Want(t, "warned", strings.Contains(a.log.String(), "too large"), false)
 }
 
 // http.TimeoutHandler answers while the handler still runs.
@@ -182,10 +183,10 @@ func TestGuardAndTimeout(t *testing.T) {
 	})
 	a.mux.Handle("/slow", http.TimeoutHandler(slow, time.Millisecond, "too slow"))
 	b := a.browser()
-	res := b.call("POST", "/slow", b.get("/").field())
+	res := b.Call("POST", "/slow", b.Get("/").Field())
 	<-done
-	want(t, "status", res.StatusCode, 503)
-	want(t, "goes on", b.call("GET", "/show", res.token()).Body, "count=0")
+	testkit.Want(t, "status", res.StatusCode, 503)
+	testkit.Want(t, "goes on", b.Call("GET", "/show", res.Token()).Body, "count=0")
 }
 
 // guardedRow is a component that a test makes fail.
@@ -210,14 +211,14 @@ func TestGuardIsAskedAfterLoad(t *testing.T) {
 	})
 	a.mux.Handle("/use", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, row *guardedRow) error { return nil }))
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	for _, err := range []error{pagestate.ErrUnavailable, errors.New("any"), pagestate.ErrForbidden, pagestate.ErrStale} {
 		failure = err
 		status, _ := pagestate.Status(err)
-		want(t, err.Error(), b.call("POST", "/use", token).StatusCode, status)
+		testkit.Want(t, err.Error(), b.Call("POST", "/use", token).StatusCode, status)
 	}
 	failure = nil
-	want(t, "afterwards", b.call("POST", "/use", token).StatusCode, 200)
+	testkit.Want(t, "afterwards", b.Call("POST", "/use", token).StatusCode, 200)
 }
 
 // brokenGuard cannot be asked.
@@ -239,9 +240,9 @@ func TestGuardThatFails(t *testing.T) {
 			ran := false
 			a.mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) { ran = true })
 			b := a.browser()
-			want(t, "status", b.call("POST", "/any", b.get("/").field()).StatusCode, tt.status)
-			want(t, "the handler ran", ran, false)
-			want(t, "the cause is logged", strings.Contains(a.log.String(), tt.err.Error()), true)
+			testkit.Want(t, "status", b.Call("POST", "/any", b.Get("/").Field()).StatusCode, tt.status)
+			testkit.Want(t, "the handler ran", ran, false)
+			testkit.Want(t, "the cause is logged", strings.Contains(a.log.String(), tt.err.Error()), true)
 		})
 	}
 }
@@ -263,25 +264,25 @@ func TestGuardAndOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	state, err = a.mw.Open(t.Context(), owner, token)
-	want(t, "opened twice", errors.Is(err, pagestate.ErrConflict), true)
-	want(t, "what it gave", state, nil)
+	testkit.Want(t, "opened twice", errors.Is(err, pagestate.ErrConflict), true)
+	testkit.Want(t, "what it gave", state, nil)
 	_, err = a.mw.Open(t.Context(), owner, next)
-	want(t, "the next one", err, nil)
+	testkit.Want(t, "the next one", err, nil)
 }
 
 // Children have revisions of their own, and are claimed where they act.
 func TestGuardAndChildren(t *testing.T) {
 	a := newFamilyApp(t, pagestate.Options{Guard: pagestate.NewGuard(100)})
 	b := a.browser()
-	page := b.get("/")
+	page := b.Get("/")
 	tokens := strings.Fields(page.Body)
-	req := b.request("POST", "/parent", nil)
+	req := b.Request("POST", "/parent", nil)
 	req.Header.Set("Page-State", strings.Join(tokens, ","))
-	res := b.send(req)
-	want(t, "the parent", res.StatusCode, 200)
-	want(t, "the child by itself", b.call("POST", "/child", tokens[1]).StatusCode, 200)
-	want(t, "and again", b.call("POST", "/child", tokens[1]).StatusCode, 409)
-	want(t, "the parent again", b.send(req).StatusCode, 409)
+	res := b.Send(req)
+	testkit.Want(t, "the parent", res.StatusCode, 200)
+	testkit.Want(t, "the child by itself", b.Call("POST", "/child", tokens[1]).StatusCode, 200)
+	testkit.Want(t, "and again", b.Call("POST", "/child", tokens[1]).StatusCode, 409)
+	testkit.Want(t, "the parent again", b.Send(req).StatusCode, 409)
 }
 
 func newFamilyApp(t *testing.T, o pagestate.Options) *app {
@@ -312,13 +313,13 @@ func newFamilyApp(t *testing.T, o pagestate.Options) *app {
 func TestGuardAndLargeTokens(t *testing.T) {
 	a := newGuardedApp(t, pagestate.Options{MaxHeaderBytes: 64})
 	b := a.browser()
-	res := b.post("/increment", b.get("/").field())
-	want(t, "header", res.token(), "")
-	want(t, "warned of what is in the page", strings.Contains(a.log.String(), "too large"), false)
-	b.call("GET", "/show", res.field())
-	want(t, "warned of a success", strings.Count(a.log.String(), "too large"), 1)
-	b.call("GET", "/fail?how=error", b.get("/").field())
-	want(t, "warned of a failure", strings.Count(a.log.String(), "too large"), 2)
+	res := b.Post("/increment", b.Get("/").Field())
+	testkit.Want(t, "header", res.Token(), "")
+	testkit.Want(t, "warned of what is in the page", strings.Contains(a.log.String(), "too large"), false)
+	b.Call("GET", "/show", res.Field())
+	testkit.Want(t, "warned of a success", strings.Count(a.log.String(), "too large"), 1)
+	b.Call("GET", "/fail?how=error", b.Get("/").Field())
+	testkit.Want(t, "warned of a failure", strings.Count(a.log.String(), "too large"), 2)
 }
 
 func TestNewGuard(t *testing.T) {
@@ -359,7 +360,7 @@ func TestNewGuard(t *testing.T) {
 			})
 		})
 	}
-	defer func() { want(t, "room for none panics", recover() != nil, true) }()
+	defer func() { testkit.Want(t, "room for none panics", recover() != nil, true) }()
 	pagestate.NewGuard(0)
 }
 
@@ -373,9 +374,9 @@ func TestGuardAndFailureBehindABuffer(t *testing.T) {
 		return errors.New("the handler's")
 	}), time.Hour, ""))
 	b := a.browser()
-	res := b.call("POST", "/begun", b.get("/").field())
-	want(t, "status", res.StatusCode, 200)
-	want(t, "goes on with", b.call("GET", "/show", res.token()).Body, "count=0")
+	res := b.Call("POST", "/begun", b.Get("/").Field())
+	testkit.Want(t, "status", res.StatusCode, 200)
+	testkit.Want(t, "goes on with", b.Call("GET", "/show", res.Token()).Body, "count=0")
 }
 
 // An error page that was rendered before its status is known is as current as
@@ -396,16 +397,16 @@ func TestGuardAndOwnErrorPages(t *testing.T) {
 		io.WriteString(w, string(field))
 	})
 	b := a.browser()
-	res := b.call("POST", "/own", b.get("/").field())
-	want(t, "token in the page", res.field(), res.token())
-	want(t, "goes on", b.post("/increment", res.field()).Body[:7], "count=1")
+	res := b.Call("POST", "/own", b.Get("/").Field())
+	testkit.Want(t, "token in the page", res.Field(), res.Token())
+	testkit.Want(t, "goes on", b.Post("/increment", res.Field()).Body[:7], "count=1")
 }
 
 // A record is kept until no server takes the token any more: one that was sealed
 // by a clock that is ahead, and all that opens it in the last second.
 func TestGuardKeepsAsLongAsTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Guard: pagestate.NewGuard(10), MaxAge: time.Hour}
+		o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound(), Guard: pagestate.NewGuard(10), MaxAge: time.Hour}
 		r := pagestate.NewRegistry()
 		pagestate.Register[counter](r, "counter")
 		mw, err := pagestate.New(r, o)
@@ -426,10 +427,10 @@ func TestGuardKeepsAsLongAsTokens(t *testing.T) {
 		}
 		time.Sleep(time.Hour + time.Minute)
 		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
-		want(t, "in the last second", errors.Is(err, pagestate.ErrConflict), true)
+		testkit.Want(t, "in the last second", errors.Is(err, pagestate.ErrConflict), true)
 		time.Sleep(time.Second)
 		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
-		want(t, "afterwards", errors.Is(err, pagestate.ErrExpired), true)
+		testkit.Want(t, "afterwards", errors.Is(err, pagestate.ErrExpired), true)
 	})
 }
 
@@ -447,9 +448,9 @@ func TestGuardAndRenew(t *testing.T) {
 			return nil
 		}))
 		b := a.browser()
-		res := b.call("POST", path, b.get("/").field())
-		want(t, path, res.StatusCode, status)
-		want(t, path+" has a token", res.token(), "")
+		res := b.Call("POST", path, b.Get("/").Field())
+		testkit.Want(t, path, res.StatusCode, status)
+		testkit.Want(t, path+" has a token", res.Token(), "")
 	}
 }
 
@@ -472,10 +473,10 @@ func TestLargeTokensOfAStreamedPage(t *testing.T) {
 			}))
 			b := a.browser()
 			for _, path := range []string{"/stream", "/stream?change=1", "/stream?change=1&fail=1"} {
-				token := b.get("/").field()
-				res := b.call("POST", path, token)
-				want(t, path+": token in the page", res.field() != "", true)
-				want(t, path+": warned", strings.Contains(a.log.String(), "too large"), false)
+				token := b.Get("/").Field()
+				res := b.Call("POST", path, token)
+				testkit.Want(t, path+": token in the page", res.Field() != "", true)
+				testkit.Want(t, path+": warned", strings.Contains(a.log.String(), "too large"), false)
 			}
 		})
 	}
@@ -485,15 +486,15 @@ func TestLargeTokensOfAStreamedPage(t *testing.T) {
 func TestGuardAndLargeTokensSaysWhatIsLost(t *testing.T) {
 	a := newGuardedApp(t, pagestate.Options{MaxHeaderBytes: 64})
 	b := a.browser()
-	b.call("GET", "/show", b.get("/").field())
-	want(t, "changed", strings.Contains(a.log.String(), "what changed is lost"), false)
-	want(t, "used up", strings.Contains(a.log.String(), "used up"), true)
+	b.Call("GET", "/show", b.Get("/").Field())
+	testkit.Want(t, "changed", strings.Contains(a.log.String(), "what changed is lost"), false)
+	testkit.Want(t, "used up", strings.Contains(a.log.String(), "used up"), true)
 }
 
 // Of two middlewares that both open the token, the inner one hides the outer.
 func TestGuardOfAnOuterMiddleware(t *testing.T) {
 	o := pagestate.Options{
-		Secrets: [][]byte{newSecret()},
+		Secrets: [][]byte{testkit.NewSecret()},
 		Session: pagestate.Cookie(http.Cookie{Name: "binding"}),
 		Guard:   pagestate.NewGuard(10),
 	}
@@ -508,8 +509,8 @@ func TestGuardOfAnOuterMiddleware(t *testing.T) {
 	nested := httptest.NewServer(outer.Handler(a.mw.Handler(a.mux)))
 	defer nested.Close()
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	a.URL = nested.URL
-	res := b.post("/increment", token)
-	want(t, "page and header", res.field(), res.token())
+	res := b.Post("/increment", token)
+	testkit.Want(t, "page and header", res.Field(), res.Token())
 }

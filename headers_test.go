@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestQuotedCacheControl(t *testing.T) {
@@ -24,7 +25,7 @@ func TestQuotedCacheControl(t *testing.T) {
 		}
 		w.Header().Set("Cache-Control", `no-cache="a, private, b", public`)
 	})
-	want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
 }
 
 func TestWriterCacheControl(t *testing.T) {
@@ -77,7 +78,7 @@ func TestWriterCacheControl(t *testing.T) {
 					case "Attach":
 						pagestate.Attach(r.Context(), &writerState{})
 					}
-					want(t, "set before the handler", fmt.Sprint(w.Header()), "map[]")
+					testkit.Want(t, "set before the handler", fmt.Sprint(w.Header()), "map[]")
 					c.h(w, r)
 				})
 				token := ""
@@ -85,9 +86,9 @@ func TestWriterCacheControl(t *testing.T) {
 					token = a.seal(&writerState{})
 				}
 				got := a.call("/", token)
-				want(t, "cache", got.Header.Get("Cache-Control"), c.cache)
-				want(t, "vary", strings.Join(got.Header.Values("Vary"), ", "), c.vary)
-				want(t, "warnings", a.logged("WARN", "let caches share"), c.warnings)
+				testkit.Want(t, "cache", got.Header.Get("Cache-Control"), c.cache)
+				testkit.Want(t, "vary", strings.Join(got.Header.Values("Vary"), ", "), c.vary)
+				testkit.Want(t, "warnings", a.logged("WARN", "let caches share"), c.warnings)
 				for _, header := range []string{"CDN-Cache-Control", "Surrogate-Control"} {
 					if value := got.Header.Get(header); value != "" && value != "no-store" {
 						t.Errorf("%s: %s", header, value)

@@ -4,8 +4,6 @@ package pagestate_test
 // what it logged, and a browser that visits it over real HTTP.
 
 import (
-	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -14,10 +12,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +21,7 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // counter is the component of most tests.
@@ -35,29 +31,22 @@ type counter struct {
 	Note  string
 }
 
-// newSecret returns a secret like those of production.
-func newSecret() []byte {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	return secret
-}
-
 // app is a server with the middleware, and what it logged.
 type app struct {
 	*httptest.Server
 	t   *testing.T
 	mw  *pagestate.Middleware
 	mux *http.ServeMux
-	log *logBuffer
+	log *testkit.Log
 }
 
 // newApp serves the routes that a test adds to its mux. Options that a test
 // leaves out are those of an ordinary application.
 func newApp(t *testing.T, r *pagestate.Registry, o pagestate.Options) *app {
 	t.Helper()
-	a := &app{t: t, mux: http.NewServeMux(), log: new(logBuffer)}
+	a := &app{t: t, mux: http.NewServeMux(), log: new(testkit.Log)}
 	if o.Secrets == nil {
-		o.Secrets = [][]byte{newSecret()}
+		o.Secrets = [][]byte{testkit.NewSecret()}
 	}
 	if o.Session == nil {
 		o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
@@ -135,120 +124,26 @@ func showCounter(w http.ResponseWriter, c *counter) {
 	fmt.Fprintf(w, "count=%d %s", c.Count, field)
 }
 
-// browser keeps cookies. It does not follow redirects.
+// browser visits an app, which a test may exchange for another.
 type browser struct {
-	*http.Client
+	*testkit.Browser
 	app *app
 }
 
 func (a *app) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return &browser{app: a, Client: &http.Client{
-		Jar:           jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-// answer is a response that was read.
-type answer struct {
-	*http.Response
-	Body string
-}
-
-func (b *browser) send(req *http.Request) answer {
-	b.app.t.Helper()
-	res, err := b.Do(req)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	return answer{res, string(body)}
-}
-
-func (b *browser) request(method, path string, body io.Reader) *http.Request {
-	req, err := http.NewRequest(method, b.app.URL+path, body)
-	if err != nil {
-		b.app.t.Fatal(err)
-	}
-	return req
-}
-
-func (b *browser) get(path string) answer {
-	b.app.t.Helper()
-	return b.send(b.request("GET", path, nil))
-}
-
-// post sends the token as a plain form does.
-func (b *browser) post(path, token string) answer {
-	b.app.t.Helper()
-	req := b.request("POST", path, strings.NewReader(url.Values{"page_state": {token}}.Encode()))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.send(req)
-}
-
-// call sends the token as a script does.
-func (b *browser) call(method, path, token string) answer {
-	b.app.t.Helper()
-	req := b.request(method, path, nil)
-	req.Header.Set("Page-State", token)
-	return b.send(req)
-}
-
-var fieldPattern = regexp.MustCompile(`<input type="hidden" name="page_state" value="([A-Za-z0-9_=-]+)"[^>]*>`)
-
-// field is the token in the page.
-func (a answer) field() string {
-	match := fieldPattern.FindStringSubmatch(a.Body)
-	if match == nil {
-		return ""
-	}
-	return match[1]
-}
-
-// token is the one in the header.
-func (a answer) token() string { return a.Header.Get("Page-State") }
-
-// logBuffer collects what the middleware logs.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// want fails unless got is want.
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
+	b := &browser{app: a}
+	b.Browser = testkit.NewBrowser(a.t, func() string { return b.app.URL })
+	return b
 }
 
 // serve runs h for one request of b to path, and returns the response.
-func (b *browser) serve(method, path, token string, h http.HandlerFunc) answer {
+func (b *browser) serve(method, path, token string, h http.HandlerFunc) testkit.Answer {
 	b.app.t.Helper()
 	b.app.mux.HandleFunc(path, h)
 	if token == "" {
-		return b.send(b.request(method, path, nil))
+		return b.Send(b.Request(method, path, nil))
 	}
-	return b.call(method, path, token)
+	return b.Call(method, path, token)
 }
 
 // writerState can be made impossible to seal.
@@ -324,9 +219,9 @@ func (a *writerApp) browser() *browser {
 }
 
 // call returns after the handler has: what it logs last is there.
-func (a *writerApp) call(path, token string) answer {
+func (a *writerApp) call(path, token string) testkit.Answer {
 	a.t.Helper()
-	got := a.browser().call("POST", path, token)
+	got := a.browser().Call("POST", path, token)
 	a.running.Wait()
 	return got
 }
@@ -341,13 +236,13 @@ func (a *writerApp) seal(s *writerState) string {
 }
 
 // count is that of the state in the response header, -1 if there is none.
-func (a *writerApp) count(got answer) int {
+func (a *writerApp) count(got testkit.Answer) int {
 	a.t.Helper()
 	tokens := got.Header.Values("Page-State")
 	if len(tokens) == 0 {
 		return -1
 	}
-	want(a.t, "headers", len(tokens), 1)
+	testkit.Want(a.t, "headers", len(tokens), 1)
 	state, err := a.mw.Open(a.t.Context(), pagestate.Owner{}, tokens[0])
 	if err != nil {
 		a.t.Fatal(err)
@@ -450,11 +345,11 @@ func writerInsecure(s *sessions.CookieStore) *sessions.CookieStore {
 
 // bindings are real ones, for plain HTTP.
 func bindings(t *testing.T) map[string]pagestate.Binding {
-	cookies := sessions.NewCookieStore(newSecret())
+	cookies := sessions.NewCookieStore(testkit.NewSecret())
 	cookies.Options.Secure = false
 	return map[string]pagestate.Binding{
 		"Cookie":          pagestate.Cookie(http.Cookie{Name: "binding"}),
 		"CookieStore":     pagestate.Session(cookies, "binding"),
-		"FilesystemStore": pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), newSecret()), "binding"),
+		"FilesystemStore": pagestate.Session(sessions.NewFilesystemStore(t.TempDir(), testkit.NewSecret()), "binding"),
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/internal/wire"
 )
 
@@ -466,12 +467,12 @@ func TestForgedSeeds(t *testing.T) {
 				status = 410
 			}
 			plain := forge(a.seeds, byte(i), child, nil)
-			want(t, fmt.Sprintf("seed %d, child %v", i, child), a.send(a.seal(plain), child).Code, status)
+			testkit.Want(t, fmt.Sprintf("seed %d, child %v", i, child), a.send(a.seal(plain), child).Code, status)
 			a.attack(t, plain, child)
 		}
 	}
 	a.send(a.seal(a.seeds[1].append(nil)), false)
-	want(t, "what ran", fmt.Sprint(a.ran), "{1 2 2 map[row:1 word:1] []}")
+	testkit.Want(t, "what ran", fmt.Sprint(a.ran), "{1 2 2 map[row:1 word:1] []}")
 }
 
 // FuzzForged has a thief of the secret change what was sealed, as the script
@@ -531,8 +532,8 @@ func TestForgedOrder(t *testing.T) {
 			test.second(e)
 			test.first(e)
 			body := a.send(a.seal(e.append(nil)), false).Body.String()
-			want(t, "answer is "+test.code, strings.Contains(body, test.code), true)
-			want(t, "what ran", fmt.Sprint(a.ran), test.ran)
+			testkit.Want(t, "answer is "+test.code, strings.Contains(body, test.code), true)
+			testkit.Want(t, "what ran", fmt.Sprint(a.ran), test.ran)
 		})
 	}
 }
@@ -540,14 +541,14 @@ func TestForgedOrder(t *testing.T) {
 // TestForgedForNobody has a token whose key was derived without a session. No
 // visitor is without one on purpose, but where there is no binding.
 func TestForgedForNobody(t *testing.T) {
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}}
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
 	a := newCounterApp(t, o)
 	const session = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	plain := newForger(t, o.Secrets[0], forgedCookie, session, forgedNoUsers, "").open(mustSeal(t, a.mw, pagestate.Owner{Session: session}, &counter{}))
 	token := newForger(t, o.Secrets[0], forgedCookie, "", forgedNoUsers, "").seal(plain)
 	_, err := a.mw.Open(t.Context(), pagestate.Owner{}, token)
-	want(t, "Open", errors.Is(err, pagestate.ErrInvalid), true)
-	want(t, "status", a.browser().call("POST", "/show", token).StatusCode, 400)
+	testkit.Want(t, "Open", errors.Is(err, pagestate.ErrInvalid), true)
+	testkit.Want(t, "status", a.browser().Call("POST", "/show", token).StatusCode, 400)
 }
 
 // A limitCase is two forged states of one component: one at a limit, and one
@@ -617,24 +618,24 @@ func TestLimitsOfForgeries(t *testing.T) {
 					return []*forgedRow{{ID: 1}}, nil
 				},
 			})
-			o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), MaxTokenBytes: 4 << 20}
+			o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound(), MaxTokenBytes: 4 << 20}
 			a := newApp(t, r, o)
 			ran := 0
 			a.mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) { ran++ })
 			thief := newForger(t, o.Secrets[0], forgedUnbound, "", forgedNoUsers, "")
 			e := parseForged(t, thief.open(mustSeal(t, a.mw, pagestate.Owner{}, test.zero)))
-			send := func(payload []byte) answer {
+			send := func(payload []byte) testkit.Answer {
 				e.inner[envelopePayload] = &forgedValue{leaf: payload}
-				return a.browser().post("/", thief.seal(e.append(nil)))
+				return a.browser().Post("/", thief.seal(e.append(nil)))
 			}
-			want(t, "at the limit", send(test.at).StatusCode, 200)
-			want(t, "handlers", ran, 1)
+			testkit.Want(t, "at the limit", send(test.at).StatusCode, 200)
+			testkit.Want(t, "handlers", ran, 1)
 			fetched = 0
 			over := send(test.over)
-			want(t, "over it", over.StatusCode, 413)
-			want(t, "code", strings.Contains(over.Body, "StateTooLarge"), true)
-			want(t, "handlers", ran, 1)
-			want(t, "fetches", fetched, 0)
+			testkit.Want(t, "over it", over.StatusCode, 413)
+			testkit.Want(t, "code", strings.Contains(over.Body, "StateTooLarge"), true)
+			testkit.Want(t, "handlers", ran, 1)
+			testkit.Want(t, "fetches", fetched, 0)
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // todos is a component that loads.
@@ -63,37 +64,37 @@ var errGone = errors.New("gone, says the application")
 func fine() error { return nil }
 
 func TestLoadLeavesOutWhatItSets(t *testing.T) {
-	small := newTodos(t, 0, fine).browser().get("/").field()
-	large := newTodos(t, 1<<20, fine).browser().get("/").field()
-	want(t, "length with a megabyte loaded", len(large), len(small))
-	want(t, "a small token", len(small) < 250, true)
+	small := newTodos(t, 0, fine).browser().Get("/").Field()
+	large := newTodos(t, 1<<20, fine).browser().Get("/").Field()
+	testkit.Want(t, "length with a megabyte loaded", len(large), len(small))
+	testkit.Want(t, "a small token", len(small) < 250, true)
 }
 
 func TestLoadRunsAgainWithTheSavedFields(t *testing.T) {
 	b := newTodos(t, 0, fine).browser()
-	token := b.get("/").field()
-	res := b.call("POST", "/page?n=2", token)
-	want(t, "before the change", res.Body, "2 [item of page 1]kept")
-	res = b.call("POST", "/page?n=9", res.token())
-	want(t, "resumed", res.Body, "9 [item of page 2]kept")
-	res = b.call("POST", "/page", res.token())
-	want(t, "corrected", res.Body, "3 [item of page 3]kept")
-	want(t, "the corrected value is saved", res.token() != "", true)
-	want(t, "and then unchanged", b.call("POST", "/page", res.token()).token(), "")
+	token := b.Get("/").Field()
+	res := b.Call("POST", "/page?n=2", token)
+	testkit.Want(t, "before the change", res.Body, "2 [item of page 1]kept")
+	res = b.Call("POST", "/page?n=9", res.Token())
+	testkit.Want(t, "resumed", res.Body, "9 [item of page 2]kept")
+	res = b.Call("POST", "/page", res.Token())
+	testkit.Want(t, "corrected", res.Body, "3 [item of page 3]kept")
+	testkit.Want(t, "the corrected value is saved", res.Token() != "", true)
+	testkit.Want(t, "and then unchanged", b.Call("POST", "/page", res.Token()).Token(), "")
 }
 
 func TestChangeOfALeftOutFieldIsLogged(t *testing.T) {
 	a := newTodos(t, 0, fine)
 	b := a.browser()
-	token := b.get("/").field()
-	want(t, "warnings before", strings.Count(a.log.String(), "level=WARN"), 0)
-	res := b.call("POST", "/change", token)
-	want(t, "sealed", res.token(), "")
+	token := b.Get("/").Field()
+	testkit.Want(t, "warnings before", strings.Count(a.log.String(), "level=WARN"), 0)
+	res := b.Call("POST", "/change", token)
+	testkit.Want(t, "sealed", res.Token(), "")
 	for _, what := range []string{"component=todos", "field=Items"} {
-		want(t, "log has "+what, strings.Contains(a.log.String(), what), true)
+		testkit.Want(t, "log has "+what, strings.Contains(a.log.String(), what), true)
 	}
-	want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 1)
-	want(t, "state in the log", strings.Contains(a.log.String(), "changed by the handler"), false)
+	testkit.Want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 1)
+	testkit.Want(t, "state in the log", strings.Contains(a.log.String(), "changed by the handler"), false)
 }
 
 func TestErrorsOfLoad(t *testing.T) {
@@ -117,15 +118,15 @@ func TestErrorsOfLoad(t *testing.T) {
 			var now error
 			a := newTodos(t, 0, func() error { return now })
 			b := a.browser()
-			token := b.get("/").field()
+			token := b.Get("/").Field()
 			now = test.err
-			want(t, "attached", b.get("/").StatusCode, test.status)
-			res := b.call("POST", "/page", token)
-			want(t, "resumed", res.StatusCode, test.status)
-			want(t, "token", res.token(), "")
-			want(t, "error in the log", strings.Contains(a.log.String(), "level=ERROR"), test.status == 500)
+			testkit.Want(t, "attached", b.Get("/").StatusCode, test.status)
+			res := b.Call("POST", "/page", token)
+			testkit.Want(t, "resumed", res.StatusCode, test.status)
+			testkit.Want(t, "token", res.Token(), "")
+			testkit.Want(t, "error in the log", strings.Contains(a.log.String(), "level=ERROR"), test.status == 500)
 			now = nil
-			want(t, "afterwards", b.call("POST", "/page", token).StatusCode, 200)
+			testkit.Want(t, "afterwards", b.Call("POST", "/page", token).StatusCode, 200)
 		})
 	}
 }
@@ -153,8 +154,8 @@ func TestLoadThatIsCancelled(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = mw.Open(ctx, ada, mustSeal(t, mw, ada, &todos{}))
-			want(t, "as wanted", errors.Is(err, test.want), true)
-			want(t, "unavailable", errors.Is(err, pagestate.ErrUnavailable), test.want == pagestate.ErrUnavailable)
+			testkit.Want(t, "as wanted", errors.Is(err, test.want), true)
+			testkit.Want(t, "unavailable", errors.Is(err, pagestate.ErrUnavailable), test.want == pagestate.ErrUnavailable)
 		})
 	}
 }
@@ -171,8 +172,8 @@ func TestStaleErrorOfLoadNamesTheComponent(t *testing.T) {
 	if !errors.As(err, &stale) {
 		t.Fatal(err)
 	}
-	want(t, "component", stale.Component, "todos")
-	want(t, "cause", errors.Is(err, sql.ErrNoRows), true)
+	testkit.Want(t, "component", stale.Component, "todos")
+	testkit.Want(t, "cause", errors.Is(err, sql.ErrNoRows), true)
 }
 
 // A panic passes through, and is never taken for stale.
@@ -184,7 +185,7 @@ func TestPanicOfLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := mustSeal(t, mw, ada, &todos{})
-	defer func() { want(t, "panic", recover(), any(pagestate.ErrStale)) }()
+	defer func() { testkit.Want(t, "panic", recover(), any(pagestate.ErrStale)) }()
 	mw.Open(t.Context(), ada, token)
 }
 
@@ -214,7 +215,7 @@ func TestLoadMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "title", state.(*selfLoading).Title, "title of 7")
+	testkit.Want(t, "title", state.(*selfLoading).Title, "title of 7")
 	if _, err := mw.Open(t.Context(), ada, mustSeal(t, mw, ada, &selfLoading{})); !errors.Is(err, pagestate.ErrStale) {
 		t.Error(err)
 	}
@@ -239,11 +240,11 @@ func TestFailedReload(t *testing.T) {
 	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
 		parent, child := &counter{}, &todos{Page: 1}
 		err := errors.Join(pagestate.Attach(r.Context(), parent), pagestate.Attach(r.Context(), child, pagestate.Under(parent, "list")))
-		want(t, "attached", err, nil)
+		testkit.Want(t, "attached", err, nil)
 		_, err = pagestate.Child(r.Context(), parent, "list", func(l *todos) { l.Page = 2 })
-		want(t, "refused", errors.Is(err, pagestate.ErrForbidden), true)
+		testkit.Want(t, "refused", errors.Is(err, pagestate.ErrForbidden), true)
 		_, err = pagestate.Token(r.Context(), child)
-		want(t, "no token", err != nil, true)
+		testkit.Want(t, "no token", err != nil, true)
 	})
 }
 
@@ -259,7 +260,7 @@ func TestReloadOfAnEmbeddedStruct(t *testing.T) {
 	r := pagestate.NewRegistry()
 	pagestate.Register[counter](r, "counter")
 	pagestate.Register[embedder](r, "embedder", pagestate.LoadWith(func(_ context.Context, e *embedder) error {
-		want(t, "rows before", len(e.Rows), 0)
+		testkit.Want(t, "rows before", len(e.Rows), 0)
 		e.Rows = []string{"row"}
 		return nil
 	}))
@@ -267,9 +268,9 @@ func TestReloadOfAnEmbeddedStruct(t *testing.T) {
 	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
 		parent, child := &counter{}, &embedder{}
 		err := errors.Join(pagestate.Attach(r.Context(), parent), pagestate.Attach(r.Context(), child, pagestate.Under(parent, "x")))
-		want(t, "attached", err, nil)
+		testkit.Want(t, "attached", err, nil)
 		_, err = pagestate.Child(r.Context(), parent, "x", func(e *embedder) { e.Page = 2 })
-		want(t, "loaded again", err, nil)
-		want(t, "rows", len(child.Rows), 1)
+		testkit.Want(t, "loaded again", err, nil)
+		testkit.Want(t, "rows", len(child.Rows), 1)
 	})
 }

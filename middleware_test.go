@@ -29,6 +29,7 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Whatever goes wrong with a state, its values stay out of the log.
@@ -84,16 +85,16 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 	handle("/private/{key}", func(http.ResponseWriter, *secretive) error { return pagestate.ErrForbidden })
 
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	for _, path := range []string{"/late", "/left-out", "/large", "/unsafe", "/redirect", "/private/" + private + "?q=" + private} {
-		b.call("POST", path, token)
+		b.Call("POST", path, token)
 	}
 	other := a.browser()
-	other.get("/")
-	other.call("POST", "/late", token)
-	b.call("POST", "/late", token[:len(token)-4])
+	other.Get("/")
+	other.Call("POST", "/late", token)
+	b.Call("POST", "/late", token[:len(token)-4])
 	gone.Store(true)
-	want(t, "stale", b.call("POST", "/late", token).StatusCode, 410)
+	testkit.Want(t, "stale", b.Call("POST", "/late", token).StatusCode, 410)
 	if lines := strings.Count(a.log.String(), "\n"); lines < 8 {
 		t.Errorf("only %d lines were logged:\n%s", lines, a.log)
 	}
@@ -101,24 +102,24 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 
 func TestCounterLivesInThePage(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
-	page := b.get("/")
-	want(t, "first page", strings.HasPrefix(page.Body, "count=0 "), true)
+	page := b.Get("/")
+	testkit.Want(t, "first page", strings.HasPrefix(page.Body, "count=0 "), true)
 	for i := 1; i <= 3; i++ {
-		page = b.post("/increment", page.field())
-		want(t, "status", page.StatusCode, 200)
-		want(t, "page", strings.HasPrefix(page.Body, fmt.Sprintf("count=%d ", i)), true)
-		want(t, "token in the header", page.token(), page.field())
+		page = b.Post("/increment", page.Field())
+		testkit.Want(t, "status", page.StatusCode, 200)
+		testkit.Want(t, "page", strings.HasPrefix(page.Body, fmt.Sprintf("count=%d ", i)), true)
+		testkit.Want(t, "token in the header", page.Token(), page.Field())
 	}
 }
 
 func TestTwoTabsDoNotCollide(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
-	first, second := b.get("/"), b.get("/")
-	first = b.post("/increment", first.field())
-	first = b.post("/increment", first.field())
-	second = b.post("/increment", second.field())
-	want(t, "first tab", first.Body[:7], "count=2")
-	want(t, "second tab", second.Body[:7], "count=1")
+	first, second := b.Get("/"), b.Get("/")
+	first = b.Post("/increment", first.Field())
+	first = b.Post("/increment", first.Field())
+	second = b.Post("/increment", second.Field())
+	testkit.Want(t, "first tab", first.Body[:7], "count=2")
+	testkit.Want(t, "second tab", second.Body[:7], "count=1")
 }
 
 // hooks notes which code of the application ran for a request.
@@ -175,7 +176,7 @@ type ordered struct {
 func TestOrderOfChecks(t *testing.T) {
 	h := new(hooks)
 	now := time.Unix(1_800_000_000, 0)
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	options := pagestate.Options{
 		Secrets: [][]byte{secret},
 		Session: hookedBinding{pagestate.Cookie(http.Cookie{Name: "binding"}), h},
@@ -245,15 +246,15 @@ func TestOrderOfChecks(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			h.take()
-			req := b.request("POST", "/", nil)
+			req := b.Request("POST", "/", nil)
 			if test.token != "" {
 				req.Header.Set("Page-State", test.token)
 			}
 			if test.origin != "" {
 				req.Header.Set("Origin", test.origin)
 			}
-			want(t, "status", b.send(req).StatusCode, test.status)
-			want(t, "calls", h.take(), test.calls)
+			testkit.Want(t, "status", b.Send(req).StatusCode, test.status)
+			testkit.Want(t, "calls", h.take(), test.calls)
 		})
 	}
 }
@@ -271,7 +272,7 @@ func TestBadTokens(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{MaxTokenBytes: 2000, Sources: []pagestate.Source{pagestate.FormSource("page_state")}})
 	a.mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) { loaded.Add(1) })
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	bad := map[string]string{
 		"space before":       " " + token,
 		"line break behind":  token + "\n",
@@ -289,20 +290,20 @@ func TestBadTokens(t *testing.T) {
 	for i := range len(token) {
 		bad[fmt.Sprintf("character %d", i)] = token[:i] + flip(token[i]) + token[i+1:]
 	}
-	var first answer
+	var first testkit.Answer
 	for name, token := range bad {
-		res := b.post("/any", token)
-		want(t, name, res.StatusCode, 400)
+		res := b.Post("/any", token)
+		testkit.Want(t, name, res.StatusCode, 400)
 		if first.Response == nil {
 			first = res
 		}
-		want(t, name, res.Body, first.Body)
-		want(t, name, strings.Join(headerLines(res.Header), ""), strings.Join(headerLines(first.Header), ""))
+		testkit.Want(t, name, res.Body, first.Body)
+		testkit.Want(t, name, strings.Join(headerLines(res.Header), ""), strings.Join(headerLines(first.Header), ""))
 	}
-	want(t, "code", first.Body, `{"success":false,"error":{"code":"InvalidState","message":"The page sent something that cannot be used here. Reload it and try again."}}`)
-	want(t, "over the limit", b.post("/any", strings.Repeat("A", 2001)).StatusCode, 413)
-	want(t, "calls of the handler", loaded.Load(), 0)
-	want(t, "the untouched token", b.post("/any", token).StatusCode, 200)
+	testkit.Want(t, "code", first.Body, `{"success":false,"error":{"code":"InvalidState","message":"The page sent something that cannot be used here. Reload it and try again."}}`)
+	testkit.Want(t, "over the limit", b.Post("/any", strings.Repeat("A", 2001)).StatusCode, 413)
+	testkit.Want(t, "calls of the handler", loaded.Load(), 0)
+	testkit.Want(t, "the untouched token", b.Post("/any", token).StatusCode, 200)
 	if log := a.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, token[:20]) {
 		t.Error(log)
 	}
@@ -320,7 +321,7 @@ func headerLines(h http.Header) (lines []string) {
 }
 
 func TestForeignTokens(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	user := func(r *http.Request) string { return r.Header.Get("X-User") }
 	options := func(change func(*pagestate.Options)) pagestate.Options {
 		o := pagestate.Options{Secrets: [][]byte{secret}, User: user}
@@ -331,8 +332,8 @@ func TestForeignTokens(t *testing.T) {
 	}
 	a := newCounterApp(t, options(nil))
 	b := a.browser()
-	b.get("/")
-	cookie := b.Jar.Cookies(b.request("GET", "/", nil).URL)[0].Value
+	b.Get("/")
+	cookie := b.Jar.Cookies(b.Request("GET", "/", nil).URL)[0].Value
 	other := pagestate.NewRegistry()
 	pagestate.Register[counter](other, "another name")
 	tests := []struct {
@@ -365,20 +366,20 @@ func TestForeignTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "status", b.call("POST", "/increment", token).StatusCode, test.status)
+			testkit.Want(t, "status", b.Call("POST", "/increment", token).StatusCode, test.status)
 		})
 	}
 }
 
 func TestFirstSourceSuppliesAll(t *testing.T) {
 	b := newCounterApp(t, pagestate.Options{}).browser()
-	token := b.get("/").field()
-	req := b.request("POST", "/increment", strings.NewReader("page_state=garbage"))
+	token := b.Get("/").Field()
+	req := b.Request("POST", "/increment", strings.NewReader("page_state=garbage"))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Page-State", token)
-	want(t, "header before field", b.send(req).StatusCode, 200)
-	req = b.request("POST", "/increment?page_state="+url.QueryEscape(token), nil)
-	want(t, "token in the URL", b.send(req).StatusCode, 400)
+	testkit.Want(t, "header before field", b.Send(req).StatusCode, 200)
+	req = b.Request("POST", "/increment?page_state="+url.QueryEscape(token), nil)
+	testkit.Want(t, "token in the URL", b.Send(req).StatusCode, 400)
 }
 
 // brokenSource is a source of the application's that fails.
@@ -390,7 +391,7 @@ func (brokenSource) Tokens(*http.Request, int64) ([]string, error) {
 
 func TestFailingSource(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{Sources: []pagestate.Source{brokenSource{}}})
-	want(t, "status", a.browser().get("/").StatusCode, 400)
+	testkit.Want(t, "status", a.browser().Get("/").StatusCode, 400)
 }
 
 func TestHandle(t *testing.T) {
@@ -457,20 +458,20 @@ func TestHandle(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.path+" "+test.code, func(t *testing.T) {
 			b := a.browser()
-			req := b.request("POST", test.path, nil)
+			req := b.Request("POST", test.path, nil)
 			if test.token != "" {
 				req.Header.Set("Page-State", test.token)
 			}
-			res := b.send(req)
-			want(t, "status", res.StatusCode, test.status)
+			res := b.Send(req)
+			testkit.Want(t, "status", res.StatusCode, test.status)
 			if !strings.Contains(res.Body, test.code) || strings.Contains(res.Body, "disk") || strings.Contains(res.Body, "half a page{") {
 				t.Error(res.Body)
 			}
-			want(t, "sealed", res.token() != "", test.sealed)
+			testkit.Want(t, "sealed", res.Token() != "", test.sealed)
 		})
 	}
 	for _, cause := range []string{"the disk is full", "too late", "code=StaleComponentState", "level=ERROR"} {
-		want(t, "log has "+cause, strings.Contains(a.log.String(), cause), true)
+		testkit.Want(t, "log has "+cause, strings.Contains(a.log.String(), cause), true)
 	}
 }
 
@@ -480,10 +481,10 @@ func TestErrorHandler(t *testing.T) {
 		w.WriteHeader(status)
 		io.WriteString(w, "own page for "+code)
 	}})
-	res := a.browser().call("POST", "/increment", "garbage")
-	want(t, "status", res.StatusCode, 400)
-	want(t, "body", res.Body, "own page for InvalidState")
-	want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
+	res := a.browser().Call("POST", "/increment", "garbage")
+	testkit.Want(t, "status", res.StatusCode, 400)
+	testkit.Want(t, "body", res.Body, "own page for InvalidState")
+	testkit.Want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
 }
 
 // An ErrorHandler may begin anew: it gets the request that the handler would have.
@@ -501,8 +502,8 @@ func TestErrorHandlerAttaches(t *testing.T) {
 		io.WriteString(w, string(field))
 	}})
 	b := a.browser()
-	page := b.call("POST", "/increment", "garbage")
-	want(t, "from the fresh one", strings.HasPrefix(b.post("/increment", page.field()).Body, "count=8 "), true)
+	page := b.Call("POST", "/increment", "garbage")
+	testkit.Want(t, "from the fresh one", strings.HasPrefix(b.Post("/increment", page.Field()).Body, "count=8 "), true)
 }
 
 // The request outside keeps its context, and the one inside can have a finalizer,
@@ -510,41 +511,41 @@ func TestErrorHandlerAttaches(t *testing.T) {
 func TestRequestsOutsideAndInside(t *testing.T) {
 	for name, session := range map[string]pagestate.Binding{
 		"Cookie":  pagestate.Cookie(http.Cookie{Name: "page"}),
-		"Session": pagestate.Session(sessions.NewCookieStore(newSecret()), "page"),
+		"Session": pagestate.Session(sessions.NewCookieStore(testkit.NewSecret()), "page"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			mw, err := pagestate.New(pagestate.NewRegistry(), pagestate.Options{Secrets: [][]byte{newSecret()}, Session: session})
+			mw, err := pagestate.New(pagestate.NewRegistry(), pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: session})
 			if err != nil {
 				t.Fatal(err)
 			}
 			outside := httptest.NewRequest("GET", "/", nil)
 			ctx := outside.Context()
 			h := mw.Handler(http.HandlerFunc(func(_ http.ResponseWriter, inside *http.Request) {
-				want(t, "the same request", inside == outside, false)
+				testkit.Want(t, "the same request", inside == outside, false)
 				runtime.SetFinalizer(inside, func(*http.Request) {}) // which would end the program
 			}))
 			h.ServeHTTP(httptest.NewRecorder(), outside)
-			want(t, "the same context", outside.Context() == ctx, true)
+			testkit.Want(t, "the same context", outside.Context() == ctx, true)
 		})
 	}
 }
 
 func TestLogNeverHoldsSecrets(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	a := newCounterApp(t, pagestate.Options{Secrets: [][]byte{secret}})
 	b := a.browser()
-	token := b.get("/").field()
-	state, err := a.mw.Open(context.Background(), pagestate.Owner{Session: b.Jar.Cookies(b.request("GET", "/", nil).URL)[0].Value}, token)
+	token := b.Get("/").Field()
+	state, err := a.mw.Open(context.Background(), pagestate.Owner{Session: b.Jar.Cookies(b.Request("GET", "/", nil).URL)[0].Value}, token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = state
-	b.call("POST", "/increment", token)
-	b.call("POST", "/increment", token[:len(token)-4])
-	a.browser().call("POST", "/increment", token)
+	b.Call("POST", "/increment", token)
+	b.Call("POST", "/increment", token[:len(token)-4])
+	a.browser().Call("POST", "/increment", token)
 	log := a.log.String()
-	want(t, "refusals logged", strings.Count(log, "code=InvalidState"), 2)
-	for name, value := range map[string]string{"token": token[:30], "secret": fmt.Sprintf("%x", secret), "session": b.Jar.Cookies(b.request("GET", "/", nil).URL)[0].Value} {
+	testkit.Want(t, "refusals logged", strings.Count(log, "code=InvalidState"), 2)
+	for name, value := range map[string]string{"token": token[:30], "secret": fmt.Sprintf("%x", secret), "session": b.Jar.Cookies(b.Request("GET", "/", nil).URL)[0].Value} {
 		if strings.Contains(log, value) {
 			t.Errorf("the log has the %s:\n%s", name, log)
 		}
@@ -561,7 +562,7 @@ func TestWriterCopiesRequestBack(t *testing.T) {
 				if err := r.ParseMultipartForm(1); err != nil {
 					t.Error(err)
 				}
-				want(t, "files during the request", writerFiles(t, dir), 1)
+				testkit.Want(t, "files during the request", writerFiles(t, dir), 1)
 				if value != nil {
 					panic(value)
 				}
@@ -573,12 +574,12 @@ func TestWriterCopiesRequestBack(t *testing.T) {
 			})))
 			body, contentType := writerUpload(t)
 			b := a.browser()
-			req := b.request("POST", "/up/one", body)
+			req := b.Request("POST", "/up/one", body)
 			req.Header.Set("Content-Type", contentType)
-			b.send(req)
+			b.Send(req)
 			a.Server.Close() // waits until net/http has cleaned up
-			want(t, "files after the request", writerFiles(t, dir), 0)
-			want(t, "pattern", pattern, "POST /up/{name}")
+			testkit.Want(t, "files after the request", writerFiles(t, dir), 0)
+			testkit.Want(t, "pattern", pattern, "POST /up/{name}")
 		})
 	}
 }
@@ -616,10 +617,10 @@ func TestWriterTwice(t *testing.T) {
 	}))
 	a.serve(a.mw.Handler(a.mw.Handler(a.mw.Handler(a.mux))))
 	got := a.call("/", a.seal(&writerState{Count: 1}))
-	want(t, "body", got.Body, "2")
-	want(t, "sealed", a.count(got), 2)
-	want(t, "revision", a.revision(got.token()), 2)
-	want(t, "log", a.log.String(), "")
+	testkit.Want(t, "body", got.Body, "2")
+	testkit.Want(t, "sealed", a.count(got), 2)
+	testkit.Want(t, "revision", a.revision(got.Token()), 2)
+	testkit.Want(t, "log", a.log.String(), "")
 }
 
 // The inner hides the outer, also where one of them is in there twice.
@@ -639,15 +640,15 @@ func TestWriterNested(t *testing.T) {
 				s.Count = 99
 			})))
 			b := inner.browser()
-			req := b.request("POST", "/", nil)
+			req := b.Request("POST", "/", nil)
 			req.Header.Set("Page-State", inner.seal(&writerState{Count: 1}))
 			req.Header.Set("Outer-State", outer.seal(&writerState{Count: 5}))
-			got := b.send(req)
+			got := b.Send(req)
 			inner.running.Wait()
-			want(t, "the inner's state", got.Body, "1")
-			want(t, "warnings of the inner", inner.logged("too late"), 1)
-			want(t, "log of the outer", outer.log.String(), "")
-			inner.log.buf.Reset()
+			testkit.Want(t, "the inner's state", got.Body, "1")
+			testkit.Want(t, "warnings of the inner", inner.logged("too late"), 1)
+			testkit.Want(t, "log of the outer", outer.log.String(), "")
+			inner.log.Reset()
 		})
 	}
 }
@@ -740,7 +741,7 @@ func TestBadRequestsLeaveNoMemory(t *testing.T) {
 	if kept > 256<<10 {
 		t.Errorf("%d requests leave %d bytes behind", n-1000, kept)
 	}
-	want(t, "goroutines", runtime.NumGoroutine(), goroutines)
+	testkit.Want(t, "goroutines", runtime.NumGoroutine(), goroutines)
 }
 
 // underRace tells whether the race detector slows a test down.
@@ -752,8 +753,8 @@ func underRace() bool {
 // TestLimitsOfRequests sends a token of the usual kind, in a request that is at
 // a limit and in one beyond it.
 func TestLimitsOfRequests(t *testing.T) {
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()}
-	token := newCounterApp(t, o).browser().get("/").field()
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()}
+	token := newCounterApp(t, o).browser().Get("/").Field()
 	size := len(token)
 	many := func(n int) string { return strings.Repeat("page_state="+token+"&", n) }
 	long := func(n int) string {
@@ -781,11 +782,11 @@ func TestLimitsOfRequests(t *testing.T) {
 			o := o
 			o.MaxTokenBytes, o.MaxTokens = test.maxTokenBytes, test.maxTokens
 			b := newCounterApp(t, o).browser()
-			req := b.request("POST", "/show", strings.NewReader(test.form))
+			req := b.Request("POST", "/show", strings.NewReader(test.form))
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			got := b.send(req)
-			want(t, "status", got.StatusCode, test.status)
-			want(t, "handlers", strings.Count(got.Body, "count="), test.counts)
+			got := b.Send(req)
+			testkit.Want(t, "status", got.StatusCode, test.status)
+			testkit.Want(t, "handlers", strings.Count(got.Body, "count="), test.counts)
 		})
 	}
 }

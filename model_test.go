@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type modelTodo struct {
@@ -141,22 +142,22 @@ func modelStands[V any](name string, value V, rows func(V) []*modelTodo, keys st
 				fmt.Fprintln(w, todo.Title)
 			}
 		})
-		token := b.get("/").field()
-		want(t, "fetched for the page", db.fetched(), "[]")
+		token := b.Get("/").Field()
+		testkit.Want(t, "fetched for the page", db.fetched(), "[]")
 		db.titles[1] = "today's title"
-		res := b.call("POST", "/act", token)
-		want(t, "status", res.StatusCode, 200)
-		want(t, "rows", fmt.Sprint(ids), keys)
-		want(t, "today's row", strings.Contains(res.Body, "today's title"), true)
-		want(t, "new token", res.token(), "")
+		res := b.Call("POST", "/act", token)
+		testkit.Want(t, "status", res.StatusCode, 200)
+		testkit.Want(t, "rows", fmt.Sprint(ids), keys)
+		testkit.Want(t, "today's row", strings.Contains(res.Body, "today's title"), true)
+		testkit.Want(t, "new token", res.Token(), "")
 		unique := slices.Clone(ids)
 		slices.Sort(unique)
 		fetched := db.fetched()
-		want(t, "fetches of "+fetched, strings.Count(fetched, "["), 2) // the outer one, and one
-		want(t, "keys", len(strings.Fields(fetched)), len(slices.Compact(unique)))
+		testkit.Want(t, "fetches of "+fetched, strings.Count(fetched, "["), 2) // the outer one, and one
+		testkit.Want(t, "keys", len(strings.Fields(fetched)), len(slices.Compact(unique)))
 
 		db.delete(1)
-		want(t, "with a row missing", b.call("POST", "/act", token).StatusCode, 410)
+		testkit.Want(t, "with a row missing", b.Call("POST", "/act", token).StatusCode, 410)
 	}}
 }
 
@@ -185,21 +186,21 @@ func TestModelsStandAnywhere(t *testing.T) {
 		modelStands("field", a, one, "[1]"),
 		modelStands("value", *a, func(v modelTodo) []*modelTodo { return one(&v) }, "[1]"),
 		modelStands("slice", []*modelTodo{a, b, a, nil, b}, func(v []*modelTodo) []*modelTodo {
-			want(t, "nil in a slice", v[3], nil)
-			want(t, "the same pointer", v[0], v[2])
+			testkit.Want(t, "nil in a slice", v[3], nil)
+			testkit.Want(t, "the same pointer", v[0], v[2])
 			return slices.Delete(slices.Clone(v), 3, 4)
 		}, "[1 2 1 2]"),
 		modelStands("slice of values", []modelTodo{*b, *a, {}}, func(v []modelTodo) []*modelTodo {
-			want(t, "a zero value", v[2].Title, "")
+			testkit.Want(t, "a zero value", v[2].Title, "")
 			return []*modelTodo{&v[0], &v[1]}
 		}, "[2 1]"),
 		modelStands("array", [2]*modelTodo{a, a}, func(v [2]*modelTodo) []*modelTodo {
-			want(t, "the same pointer", v[0], v[1])
+			testkit.Want(t, "the same pointer", v[0], v[1])
 			return v[:]
 		}, "[1 1]"),
 		modelStands("array of values", [2]modelTodo{*a, *b}, func(v [2]modelTodo) []*modelTodo { return []*modelTodo{&v[0], &v[1]} }, "[1 2]"),
 		modelStands("map", map[string]*modelTodo{"x": a, "y": b, "z": nil}, func(v map[string]*modelTodo) []*modelTodo {
-			want(t, "entries", len(v), 3)
+			testkit.Want(t, "entries", len(v), 3)
 			return []*modelTodo{v["x"], v["y"]}
 		}, "[1 2]"),
 		modelStands("map of values", map[int]modelTodo{7: *a, 8: *b}, func(v map[int]modelTodo) []*modelTodo {
@@ -211,19 +212,19 @@ func TestModelsStandAnywhere(t *testing.T) {
 		modelStands("named pointer", modelNamed(a), func(v modelNamed) []*modelTodo { return one(v) }, "[1]"),
 		modelStands("struct", modelPlain{a}, func(v modelPlain) []*modelTodo { return one(v.Todo) }, "[1]"),
 		modelStands("embedded", modelEmbeds{a, 7}, func(v modelEmbeds) []*modelTodo {
-			want(t, "the other field", v.Own, 7)
-			want(t, "promoted", v.Title, v.ModelRow.Title)
+			testkit.Want(t, "the other field", v.Own, 7)
+			testkit.Want(t, "promoted", v.Title, v.ModelRow.Title)
 			return one(v.ModelRow)
 		}, "[1]"),
 		modelStands("pointer to struct", &modelPlain{a}, func(v *modelPlain) []*modelTodo { return one(v.Todo) }, "[1]"),
 		modelStands("component in a component", modelInner{a, []modelInner{{b, nil}, {a, []modelInner{{b, nil}}}}}, func(v modelInner) []*modelTodo {
-			want(t, "the same pointer", v.Rest[0].Todo, v.Rest[1].Rest[0].Todo)
+			testkit.Want(t, "the same pointer", v.Rest[0].Todo, v.Rest[1].Rest[0].Todo)
 			return []*modelTodo{v.Todo, v.Rest[0].Todo, v.Rest[1].Todo}
 		}, "[1 2 1]"),
 		modelStands("map of slices of structs", map[string][]modelPlain{"x": {{a}, {b}}, "y": {{a}, {nil}}, "z": {}, "n": nil}, func(v map[string][]modelPlain) []*modelTodo {
-			want(t, "empty stays empty", v["z"] != nil && len(v["z"]) == 0, true)
-			want(t, "nil stays nil", v["n"] == nil, true)
-			want(t, "nil in a struct", v["y"][1].Todo, nil)
+			testkit.Want(t, "empty stays empty", v["z"] != nil && len(v["z"]) == 0, true)
+			testkit.Want(t, "nil stays nil", v["n"] == nil, true)
+			testkit.Want(t, "nil in a struct", v["y"][1].Todo, nil)
 			return []*modelTodo{v["x"][0].Todo, v["x"][1].Todo, v["y"][0].Todo}
 		}, "[1 2 1]"),
 		modelStands("map of structs", map[string]struct{ R *modelTodo }{"x": {a}, "y": {b}}, func(v map[string]struct{ R *modelTodo }) []*modelTodo {
@@ -240,7 +241,7 @@ func TestModelsStandAnywhere(t *testing.T) {
 		}, "[1]"),
 		modelStands("another interface", fmt.Stringer(a), func(v fmt.Stringer) []*modelTodo { return one(v.(*modelTodo)) }, "[1]"),
 		modelStands("slice of any", []any{a, 5, *b, nil}, func(v []any) []*modelTodo {
-			want(t, "what is no row", v[1], any(5))
+			testkit.Want(t, "what is no row", v[1], any(5))
 			todo := v[2].(modelTodo)
 			return []*modelTodo{v[0].(*modelTodo), &todo}
 		}, "[1 2]"),
@@ -286,16 +287,16 @@ func TestModelsFetchOnceEach(t *testing.T) {
 		return s
 	}
 	b := modelApp(t, r, pagestate.Options{}, full, func(_ http.ResponseWriter, s *state) {
-		want(t, "the same pointer", s.Todos[0], s.Any[0].(*modelTodo))
-		want(t, "the same pointer", s.Owners["x"], s.Owners["z"])
-		want(t, "the same pointer", s.Owners["x"], s.Any[1].(*modelRow[string]))
+		testkit.Want(t, "the same pointer", s.Todos[0], s.Any[0].(*modelTodo))
+		testkit.Want(t, "the same pointer", s.Owners["x"], s.Owners["z"])
+		testkit.Want(t, "the same pointer", s.Owners["x"], s.Any[1].(*modelRow[string]))
 	})
-	token := b.get("/").field()
-	want(t, "status", b.call("POST", "/act", token).StatusCode, 200)
-	want(t, "todos", db.fetched(), "[[1 2 3]]")
-	want(t, "owners", fmt.Sprint(asked), "[[ada bob]]")
-	want(t, "status of another request", b.call("POST", "/act", token).StatusCode, 200)
-	want(t, "todos for another request", db.fetched(), "[[1 2 3]]")
+	token := b.Get("/").Field()
+	testkit.Want(t, "status", b.Call("POST", "/act", token).StatusCode, 200)
+	testkit.Want(t, "todos", db.fetched(), "[[1 2 3]]")
+	testkit.Want(t, "owners", fmt.Sprint(asked), "[[ada bob]]")
+	testkit.Want(t, "status of another request", b.Call("POST", "/act", token).StatusCode, 200)
+	testkit.Want(t, "todos for another request", db.fetched(), "[[1 2 3]]")
 }
 
 type modelList struct {
@@ -317,22 +318,22 @@ func TestModelOfAMissingRow(t *testing.T) {
 		pagestate.WriteError(w, r, err)
 	}}
 	b := modelApp(t, r, o, func() *state { return &state{&modelRow[string]{ID: private}} }, func(http.ResponseWriter, *state) { t.Error("the handler ran") })
-	res := b.call("POST", "/act", b.get("/").field())
-	want(t, "status", res.StatusCode, 410)
-	want(t, "code", strings.Contains(res.Body, "StaleComponentState"), true)
+	res := b.Call("POST", "/act", b.Get("/").Field())
+	testkit.Want(t, "status", res.StatusCode, 410)
+	testkit.Want(t, "code", strings.Contains(res.Body, "StaleComponentState"), true)
 	var stale *pagestate.StaleError
 	if !errors.As(refused, &stale) {
 		t.Fatal(refused)
 	}
-	want(t, "component", stale.Component, "card")
-	want(t, "reference", stale.Reference, "owner "+private)
-	want(t, "stale", errors.Is(refused, pagestate.ErrStale), true)
-	want(t, "error", refused.Error(), `pagestate: component "card" is stale: a row of model "owner" is gone`)
+	testkit.Want(t, "component", stale.Component, "card")
+	testkit.Want(t, "reference", stale.Reference, "owner "+private)
+	testkit.Want(t, "stale", errors.Is(refused, pagestate.ErrStale), true)
+	testkit.Want(t, "error", refused.Error(), `pagestate: component "card" is stale: a row of model "owner" is gone`)
 	for what, text := range map[string]string{"error": refused.Error(), "log": b.app.log.String(), "body": res.Body} {
-		want(t, "the key in the "+what, strings.Contains(text, private), false)
+		testkit.Want(t, "the key in the "+what, strings.Contains(text, private), false)
 	}
-	want(t, "the model in the log", strings.Contains(b.app.log.String(), `model \"owner\"`), true)
-	want(t, "errors in the log", strings.Contains(b.app.log.String(), "level=ERROR"), false)
+	testkit.Want(t, "the model in the log", strings.Contains(b.app.log.String(), `model \"owner\"`), true)
+	testkit.Want(t, "errors in the log", strings.Contains(b.app.log.String(), "level=ERROR"), false)
 }
 
 type modelTenant struct{}
@@ -355,12 +356,12 @@ func TestModelFetchSeesTheRequest(t *testing.T) {
 		ctx := context.WithValue(r.Context(), modelTenant{}, r.Header.Get("Tenant"))
 		b.app.mw.Handler(b.app.mux).ServeHTTP(w, r.WithContext(ctx))
 	}))
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	for tenant, status := range map[string]int{"acme": 200, "other": 410, "": 410} {
-		req := b.request("POST", "/act", nil)
+		req := b.Request("POST", "/act", nil)
 		req.Header.Set("Page-State", token)
 		req.Header.Set("Tenant", tenant)
-		want(t, "tenant "+tenant, b.send(req).StatusCode, status)
+		testkit.Want(t, "tenant "+tenant, b.Send(req).StatusCode, status)
 	}
 }
 
@@ -446,15 +447,15 @@ func TestModelOptional(t *testing.T) {
 			b := modelApp(t, r, pagestate.Options{}, func() *modelOptional { return &test.state }, func(w http.ResponseWriter, s *modelOptional) {
 				json.NewEncoder(w).Encode(test.got(s))
 			})
-			token := b.get("/").field()
+			token := b.Get("/").Field()
 			db.delete(2, 4, 5)
-			res := b.call("POST", "/act", token)
-			want(t, "status", res.StatusCode, 200)
-			want(t, "state", strings.TrimSpace(res.Body), test.want)
-			if token = res.token(); token != "" { // what was dropped is not saved again
-				res = b.call("POST", "/act", token)
-				want(t, "resumed again", strings.TrimSpace(res.Body), test.want)
-				want(t, "unchanged", res.token(), "")
+			res := b.Call("POST", "/act", token)
+			testkit.Want(t, "status", res.StatusCode, 200)
+			testkit.Want(t, "state", strings.TrimSpace(res.Body), test.want)
+			if token = res.Token(); token != "" { // what was dropped is not saved again
+				res = b.Call("POST", "/act", token)
+				testkit.Want(t, "resumed again", strings.TrimSpace(res.Body), test.want)
+				testkit.Want(t, "unchanged", res.Token(), "")
 			}
 		})
 	}
@@ -487,10 +488,10 @@ func TestModelOptionalDoesNotReachIntoStructs(t *testing.T) {
 		pagestate.Register[modelInner](r, "inner")
 		pagestate.Register[modelOwnTag](r, "own tag")
 		b := modelApp(t, r, pagestate.Options{}, func() *state { return &s }, func(http.ResponseWriter, *state) {})
-		token := b.get("/").field()
-		want(t, name, b.call("POST", "/act", token).StatusCode, 200)
+		token := b.Get("/").Field()
+		testkit.Want(t, name, b.Call("POST", "/act", token).StatusCode, 200)
 		db.delete(2)
-		want(t, name+", missing", b.call("POST", "/act", token).StatusCode, 410)
+		testkit.Want(t, name+", missing", b.Call("POST", "/act", token).StatusCode, 410)
 	}
 }
 
@@ -518,10 +519,10 @@ func TestModelFetchReturnsOddRows(t *testing.T) {
 			db.register(r)
 			pagestate.Register[modelList](r, "list")
 			b := modelApp(t, r, pagestate.Options{}, func() *modelList { return &modelList{[]*modelTodo{db.row(1)}} }, func(w http.ResponseWriter, s *modelList) { fmt.Fprint(w, s.Items) })
-			res := b.call("POST", "/act", b.get("/").field())
-			want(t, "status", res.StatusCode, test.status)
+			res := b.Call("POST", "/act", b.Get("/").Field())
+			testkit.Want(t, "status", res.StatusCode, test.status)
 			if test.status == 200 {
-				want(t, "rows", res.Body, test.body)
+				testkit.Want(t, "rows", res.Body, test.body)
 			}
 		})
 	}
@@ -553,18 +554,18 @@ func TestModelErrorsOfFetch(t *testing.T) {
 			pagestate.Register[modelList](r, "list")
 			o := pagestate.Options{IsStale: func(err error) bool { return errors.Is(err, errGone) }}
 			b := modelApp(t, r, o, func() *modelList { return &modelList{[]*modelTodo{db.row(1)}} }, func(w http.ResponseWriter, s *modelList) { fmt.Fprint(w, s.Items) })
-			token := b.get("/").field()
+			token := b.Get("/").Field()
 			now = test.err
-			req := b.request("POST", "/act", nil)
+			req := b.Request("POST", "/act", nil)
 			req.Header.Set("Page-State", token)
 			req.Header.Set("HX-Request", "true")
-			res := b.send(req)
-			want(t, "status", res.StatusCode, test.status)
-			want(t, "removes the component", res.Header.Get("HX-Reswap") == "delete", test.status == 410)
-			want(t, "token", res.token(), "")
-			want(t, "error in the log", strings.Contains(b.app.log.String(), "level=ERROR"), test.status == 500)
+			res := b.Send(req)
+			testkit.Want(t, "status", res.StatusCode, test.status)
+			testkit.Want(t, "removes the component", res.Header.Get("HX-Reswap") == "delete", test.status == 410)
+			testkit.Want(t, "token", res.Token(), "")
+			testkit.Want(t, "error in the log", strings.Contains(b.app.log.String(), "level=ERROR"), test.status == 500)
 			now = nil
-			want(t, "afterwards", b.call("POST", "/act", token).Body, "[todo 1]")
+			testkit.Want(t, "afterwards", b.Call("POST", "/act", token).Body, "[todo 1]")
 		})
 	}
 }
@@ -578,7 +579,7 @@ func TestModelPanicOfFetch(t *testing.T) {
 	pagestate.Register[modelList](r, "list")
 	a := newApp(t, r, pagestate.Options{})
 	token := mustSeal(t, a.mw, ada, &modelList{[]*modelTodo{db.row(1)}})
-	defer func() { want(t, "panic", recover(), any(pagestate.ErrStale)) }()
+	defer func() { testkit.Want(t, "panic", recover(), any(pagestate.ErrStale)) }()
 	a.mw.Open(t.Context(), ada, token)
 }
 
@@ -601,7 +602,7 @@ func modelKeyed[K comparable](name string, key, other K) modelPlace {
 		pagestate.RegisterModel(r, "row", pagestate.Model[K, modelRow[K]]{
 			Key: func(row *modelRow[K]) K { return row.ID },
 			Fetch: func(_ context.Context, keys []K) ([]*modelRow[K], error) {
-				want(t, "keys", fmt.Sprint(keys), fmt.Sprint([]K{key, other}))
+				testkit.Want(t, "keys", fmt.Sprint(keys), fmt.Sprint([]K{key, other}))
 				return []*modelRow[K]{{other, "other"}, {key, "one"}}, nil
 			},
 		})
@@ -610,8 +611,8 @@ func modelKeyed[K comparable](name string, key, other K) modelPlace {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "one", *got.(*state).One, modelRow[K]{key, "one"})
-		want(t, "other", *got.(*state).Other, modelRow[K]{other, "other"})
+		testkit.Want(t, "one", *got.(*state).One, modelRow[K]{key, "one"})
+		testkit.Want(t, "other", *got.(*state).Other, modelRow[K]{other, "other"})
 	}}
 }
 
@@ -695,7 +696,7 @@ func TestModelRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			fault := faultOf(t, test.register)
-			want(t, "message", holdsName.ReplaceAllString(fault, ""), "pagestate: "+test.want)
+			testkit.Want(t, "message", holdsName.ReplaceAllString(fault, ""), "pagestate: "+test.want)
 		})
 	}
 }
@@ -732,7 +733,7 @@ func TestModelWithoutKeyIsNotSealed(t *testing.T) {
 		{&modelOptional{Any: []any{unsaved}}, "pagestate: sealing optional: modelOptional.Any[0]" + why},
 	} {
 		_, err := mw.Seal(ada, test.state)
-		want(t, "error", fmt.Sprint(err), test.want)
+		testkit.Want(t, "error", fmt.Sprint(err), test.want)
 	}
 }
 
@@ -746,11 +747,11 @@ func TestModelLimit(t *testing.T) {
 		fmt.Fprint(w, len(s.Items))
 	})
 	n = 10_000
-	want(t, "at the limit", b.post("/act", b.get("/").field()).Body, "10000")
-	want(t, "fetches", db.fetched(), "[[1]]")
+	testkit.Want(t, "at the limit", b.Post("/act", b.Get("/").Field()).Body, "10000")
+	testkit.Want(t, "fetches", db.fetched(), "[[1]]")
 	n++
-	want(t, "over it", b.get("/").StatusCode, 500)
-	want(t, "log", strings.Contains(b.app.log.String(), "modelList.Items[10000]: over a limit: more than 10000 references"), true)
+	testkit.Want(t, "over it", b.Get("/").StatusCode, 500)
+	testkit.Want(t, "log", strings.Contains(b.app.log.String(), "modelList.Items[10000]: over a limit: more than 10000 references"), true)
 }
 
 func TestModelTokenHoldsTheKeyAlone(t *testing.T) {
@@ -764,10 +765,10 @@ func TestModelTokenHoldsTheKeyAlone(t *testing.T) {
 		change(s)
 	})
 	first = db.row(1)
-	small := b.get("/").field()
+	small := b.Get("/").Field()
 	first = &modelTodo{ID: 1, Title: strings.Repeat("x", 1<<16), Blob: bytes.Repeat([]byte("x"), 1<<20), calls: make(chan int)}
-	token := b.get("/").field()
-	want(t, "length", len(token), len(small))
+	token := b.Get("/").Field()
+	testkit.Want(t, "length", len(token), len(small))
 	for _, test := range []struct {
 		name   string
 		change func(*modelList)
@@ -781,7 +782,7 @@ func TestModelTokenHoldsTheKeyAlone(t *testing.T) {
 		{"no row", func(s *modelList) { s.Items[1] = nil }, true},
 	} {
 		change = test.change
-		want(t, test.name, b.call("POST", "/act", token).token() != "", test.seals)
+		testkit.Want(t, test.name, b.Call("POST", "/act", token).Token() != "", test.seals)
 	}
 }
 
@@ -804,12 +805,12 @@ func TestModelAndLoad(t *testing.T) {
 	b := modelApp(t, r, pagestate.Options{}, func() *state { return &state{Current: db.row(1)} }, func(w http.ResponseWriter, s *state) {
 		fmt.Fprint(w, s.Title, s.Others)
 	})
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	db.titles[1] = "one, changed"
-	res := b.call("POST", "/act", token)
-	want(t, "state", res.Body, "about one, changed[loaded  not even saved]")
-	want(t, "fetched", db.fetched(), "[[1]]")
-	want(t, "token", res.token(), "")
+	res := b.Call("POST", "/act", token)
+	testkit.Want(t, "state", res.Body, "about one, changed[loaded  not even saved]")
+	testkit.Want(t, "fetched", db.fetched(), "[[1]]")
+	testkit.Want(t, "token", res.Token(), "")
 }
 
 // A change of a left-out reference is seen, as that of any left-out field is.
@@ -824,11 +825,11 @@ func TestModelLeftOutIsCompared(t *testing.T) {
 		return nil
 	}))
 	b := modelApp(t, r, pagestate.Options{}, func() *state { return new(state) }, func(_ http.ResponseWriter, s *state) { change(s) })
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	change = func(s *state) { s.Others[0].Title = "another title of the same row" }
-	b.call("POST", "/act", token)
-	want(t, "warnings", strings.Count(b.app.log.String(), "level=WARN"), 0)
+	b.Call("POST", "/act", token)
+	testkit.Want(t, "warnings", strings.Count(b.app.log.String(), "level=WARN"), 0)
 	change = func(s *state) { s.Others[0] = db.row(3) }
-	b.call("POST", "/act", token)
-	want(t, "warnings", strings.Count(b.app.log.String(), "field=Others"), 1)
+	b.Call("POST", "/act", token)
+	testkit.Want(t, "warnings", strings.Count(b.app.log.String(), "field=Others"), 1)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // events are what an observer was told.
@@ -46,12 +47,12 @@ func tell[T any](ctx context.Context, e *events, to *[]T, event T) {
 func (e *events) sums(t *testing.T) string {
 	t.Helper()
 	for _, o := range e.opened {
-		want(t, "opened", o.Component, "counter")
-		want(t, "took time to open", o.Took > 0, true)
+		testkit.Want(t, "opened", o.Component, "counter")
+		testkit.Want(t, "took time to open", o.Took > 0, true)
 	}
 	for _, s := range e.sealed {
-		want(t, "sealed", s.Component, "counter")
-		want(t, "took time to seal", s.Took > 0, true)
+		testkit.Want(t, "sealed", s.Component, "counter")
+		testkit.Want(t, "took time to seal", s.Took > 0, true)
 	}
 	refused := make(map[pagestate.Refused]int)
 	for _, r := range e.refused {
@@ -71,29 +72,29 @@ func TestObserver(t *testing.T) {
 		return errors.New("cause")
 	}))
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	for _, step := range []struct {
 		what string
 		do   func()
 		want string
 	}{
 		{"attached", func() {}, "opened 0, sealed 1, refused map[]"},
-		{"unchanged", func() { b.call("GET", "/show", token) }, "opened 1, sealed 1, refused map[]"},
-		{"changed", func() { b.post("/increment", token) }, "opened 2, sealed 2, refused map[]"},
-		{"no token", func() { b.get("/show") }, "opened 2, sealed 2, refused map[{MissingState 400}:1]"},
-		{"forged", func() { b.call("GET", "/show", token[:len(token)-8]+"AAAAAA==") },
+		{"unchanged", func() { b.Call("GET", "/show", token) }, "opened 1, sealed 1, refused map[]"},
+		{"changed", func() { b.Post("/increment", token) }, "opened 2, sealed 2, refused map[]"},
+		{"no token", func() { b.Get("/show") }, "opened 2, sealed 2, refused map[{MissingState 400}:1]"},
+		{"forged", func() { b.Call("GET", "/show", token[:len(token)-8]+"AAAAAA==") },
 			"opened 2, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1]"},
-		{"failed", func() { b.call("GET", "/fail", token) },
+		{"failed", func() { b.Call("GET", "/fail", token) },
 			"opened 3, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:1]"},
-		{"failed late", func() { b.call("GET", "/fail?late=1", token) },
+		{"failed late", func() { b.Call("GET", "/fail?late=1", token) },
 			"opened 4, sealed 2, refused map[{InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:2]"},
-		{"expired", func() { now = now.Add(25 * time.Hour); b.call("GET", "/show", token) },
+		{"expired", func() { now = now.Add(25 * time.Hour); b.Call("GET", "/show", token) },
 			"opened 4, sealed 2, refused map[{ExpiredState 409}:1 {InvalidState 400}:1 {MissingState 400}:1 {StateError 500}:2]"},
 	} {
 		step.do()
-		want(t, step.what, told.sums(t), step.want)
+		testkit.Want(t, step.what, told.sums(t), step.want)
 	}
-	want(t, "bytes", told.sealed[0].Bytes, len(token))
+	testkit.Want(t, "bytes", told.sealed[0].Bytes, len(token))
 }
 
 // Children, and the way without a request, count as any other.
@@ -101,10 +102,10 @@ func TestObserverOfOthers(t *testing.T) {
 	var told events
 	a := newFamilyApp(t, pagestate.Options{Observer: told.observer()})
 	b := a.browser()
-	req := b.request("POST", "/parent", nil)
-	req.Header.Set("Page-State", strings.Join(strings.Fields(b.get("/").Body), ","))
-	b.send(req)
-	want(t, "children", told.sums(t), "opened 2, sealed 2, refused map[]")
+	req := b.Request("POST", "/parent", nil)
+	req.Header.Set("Page-State", strings.Join(strings.Fields(b.Get("/").Body), ","))
+	b.Send(req)
+	testkit.Want(t, "children", told.sums(t), "opened 2, sealed 2, refused map[]")
 
 	owner := pagestate.Owner{Session: "socket"}
 	token, err := a.mw.Seal(owner, &counter{})
@@ -114,7 +115,7 @@ func TestObserverOfOthers(t *testing.T) {
 	if _, err := a.mw.Reseal(t.Context(), owner, token, &counter{Count: 1}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "without a request", told.sums(t), "opened 3, sealed 4, refused map[]")
+	testkit.Want(t, "without a request", told.sums(t), "opened 3, sealed 4, refused map[]")
 }
 
 // A function may look for what stands in a request's context, such as a trace.
@@ -127,7 +128,7 @@ func TestObserverContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "Seal", told.ctx, context.Background())
+	testkit.Want(t, "Seal", told.ctx, context.Background())
 	request := func(path, token string) func() {
 		return func() {
 			r := httptest.NewRequestWithContext(ctx, "GET", path, nil)
@@ -148,7 +149,7 @@ func TestObserverContext(t *testing.T) {
 	} {
 		told.ctx = context.Background()
 		step.do()
-		want(t, step.what, told.ctx.Value(key{}), any("outer"))
+		testkit.Want(t, step.what, told.ctx.Value(key{}), any("outer"))
 	}
 }
 
@@ -165,11 +166,11 @@ func TestObserverWithoutFunctions(t *testing.T) {
 			without(&observer)
 			a := newCounterApp(t, pagestate.Options{Observer: observer})
 			b := a.browser()
-			want(t, "changed", b.post("/increment", b.get("/").field()).StatusCode, 200)
-			want(t, "refused", b.get("/show").StatusCode, 400)
+			testkit.Want(t, "changed", b.Post("/increment", b.Get("/").Field()).StatusCode, 200)
+			testkit.Want(t, "refused", b.Get("/show").StatusCode, 400)
 			left := map[string]int{"opened": len(told.opened), "sealed": len(told.sealed), "refused": len(told.refused)}
 			for other, n := range left {
-				want(t, other, n > 0, other != name)
+				testkit.Want(t, other, n > 0, other != name)
 			}
 		})
 	}
@@ -184,7 +185,7 @@ func TestObserverTimesLoad(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil
 		}))
-		mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound(), Observer: told.observer()})
+		mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound(), Observer: told.observer()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +196,7 @@ func TestObserverTimesLoad(t *testing.T) {
 		if _, err := mw.Open(t.Context(), pagestate.Owner{}, token); err != nil {
 			t.Fatal(err)
 		}
-		want(t, "opened", told.opened[0], pagestate.Opened{Component: "counter", Took: time.Second})
-		want(t, "sealed", told.sealed[0], pagestate.Sealed{Component: "counter", Bytes: len(token)})
+		testkit.Want(t, "opened", told.opened[0], pagestate.Opened{Component: "counter", Took: time.Second})
+		testkit.Want(t, "sealed", told.sealed[0], pagestate.Sealed{Component: "counter", Bytes: len(token)})
 	})
 }

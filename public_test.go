@@ -27,6 +27,7 @@ import (
 	"unsafe"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // publicBox has one public field.
@@ -122,8 +123,8 @@ func TestPublicJSON(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "JSON", string(got), test.want)
-			want(t, "is JSON", json.Valid(got), true)
+			testkit.Want(t, "JSON", string(got), test.want)
+			testkit.Want(t, "is JSON", json.Valid(got), true)
 		})
 	}
 }
@@ -161,7 +162,7 @@ func TestPublicJSONRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("got %s", got)
 			}
-			want(t, "JSON", len(got), 0)
+			testkit.Want(t, "JSON", len(got), 0)
 			if !strings.HasSuffix(err.Error(), test.want) {
 				t.Errorf("got  %q\nwant %q", err, test.want)
 			}
@@ -247,9 +248,9 @@ func TestApplyPublicTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, offset := state.V.Zone()
-	want(t, "zone", name, "")
-	want(t, "offset", offset, 7200)
-	want(t, "time", state.V.Equal(time.Date(2024, 1, 2, 1, 4, 5, 1, time.UTC)), true)
+	testkit.Want(t, "zone", name, "")
+	testkit.Want(t, "offset", offset, 7200)
+	testkit.Want(t, "time", state.V.Equal(time.Date(2024, 1, 2, 1, 4, 5, 1, time.UTC)), true)
 }
 
 // What a pointer, slice or map of the state held may be held elsewhere too.
@@ -263,8 +264,8 @@ func TestApplyPublicReplaces(t *testing.T) {
 	if err := pagestate.ApplyPublic(&state, []byte(`{"P":{"x":9},"L":[9,9],"M":{"a":9}}`)); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "state", fmt.Sprint(*state.P, state.L, state.M), "{9 0} [9 9] map[a:9]")
-	want(t, "held elsewhere", fmt.Sprint(*point, list, set), "{1 2} [1 2] map[a:1]")
+	testkit.Want(t, "state", fmt.Sprint(*state.P, state.L, state.M), "{9 0} [9 9] map[a:9]")
+	testkit.Want(t, "held elsewhere", fmt.Sprint(*point, list, set), "{1 2} [1 2] map[a:1]")
 }
 
 func TestApplyPublicSetsOnlyWhatIsNamed(t *testing.T) {
@@ -273,7 +274,7 @@ func TestApplyPublicSetsOnlyWhatIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := publicForm{Last: "l", Secret: "s", First: "new", Tags: []string{"t"}, Role: "user", note: "n"}
-	want(t, "state", fmt.Sprintf("%+v", state), fmt.Sprintf("%+v", now))
+	testkit.Want(t, "state", fmt.Sprintf("%+v", state), fmt.Sprintf("%+v", now))
 }
 
 // Each of these names a field that would be good, and then one that is not.
@@ -351,9 +352,9 @@ func publicRefused(t *testing.T, data, text string) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	want(t, "error", err.Error(), "pagestate: the state is not valid here: "+text)
-	want(t, "status", publicStatus(err), "400 InvalidState")
-	want(t, "unchanged", reflect.DeepEqual(state, fresh()), true)
+	testkit.Want(t, "error", err.Error(), "pagestate: the state is not valid here: "+text)
+	testkit.Want(t, "status", publicStatus(err), "400 InvalidState")
+	testkit.Want(t, "unchanged", reflect.DeepEqual(state, fresh()), true)
 }
 
 func publicStatus(err error) string {
@@ -376,11 +377,11 @@ func publicNo[T any](value, text string) publicMismatch {
 		if err == nil {
 			t.Fatalf("accepted as %v", state.V)
 		}
-		want(t, "is ErrInvalid", errors.Is(err, pagestate.ErrInvalid), true)
+		testkit.Want(t, "is ErrInvalid", errors.Is(err, pagestate.ErrInvalid), true)
 		if !strings.HasSuffix(err.Error(), "].V"+text) {
 			t.Errorf("got  %q\nwant %q", err, text)
 		}
-		want(t, "unchanged", reflect.ValueOf(state).IsZero(), true)
+		testkit.Want(t, "unchanged", reflect.ValueOf(state).IsZero(), true)
 	}}
 }
 
@@ -495,8 +496,8 @@ func TestApplyPublicRefusesStates(t *testing.T) {
 			t.Errorf("%T: accepted", test.state)
 			continue
 		}
-		want(t, "error", err.Error(), test.want)
-		want(t, "status", publicStatus(err), "500 StateError")
+		testkit.Want(t, "error", err.Error(), test.want)
+		testkit.Want(t, "status", publicStatus(err), "500 StateError")
 	}
 }
 
@@ -540,7 +541,7 @@ func TestPublicLimits(t *testing.T) {
 		var state publicBox[int]
 		text := `{"V":1` + strings.Repeat(" ", most) + `}`
 		err := pagestate.ApplyPublic(&state, []byte(text))
-		want(t, "is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), true)
+		testkit.Want(t, "is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), true)
 	})
 }
 
@@ -555,8 +556,8 @@ func publicFits[T any](t *testing.T, state *publicBox[T], text, limit string) {
 		if err != nil || applied != nil {
 			t.Fatalf("PublicJSON: %v, ApplyPublic: %v", err, applied)
 		}
-		want(t, "JSON", string(got) == text, true)
-		want(t, "state", reflect.DeepEqual(again, *state), true)
+		testkit.Want(t, "JSON", string(got) == text, true)
+		testkit.Want(t, "state", reflect.DeepEqual(again, *state), true)
 		return
 	}
 	if err == nil || !strings.Contains(err.Error(), limit) {
@@ -565,8 +566,8 @@ func publicFits[T any](t *testing.T, state *publicBox[T], text, limit string) {
 	if applied == nil || !strings.Contains(applied.Error(), limit) {
 		t.Errorf("ApplyPublic: got %v", applied)
 	}
-	want(t, "status", publicStatus(applied), "413 StateTooLarge")
-	want(t, "unchanged", reflect.ValueOf(again).IsZero(), true)
+	testkit.Want(t, "status", publicStatus(applied), "413 StateTooLarge")
+	testkit.Want(t, "unchanged", reflect.ValueOf(again).IsZero(), true)
 }
 
 // Many values can be one and the same in memory.
@@ -578,7 +579,7 @@ func TestPublicJSONMemory(t *testing.T) {
 	}
 	used := publicAllocated(func() {
 		_, err := pagestate.PublicJSON(&state)
-		want(t, "refused", err != nil, true)
+		testkit.Want(t, "refused", err != nil, true)
 	})
 	if used > 20<<20 {
 		t.Errorf("it took %d bytes", used)
@@ -621,8 +622,8 @@ func TestApplyPublicMemory(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var err error
 			used := publicAllocated(func() { err = pagestate.ApplyPublic(test.state, []byte(test.data)) })
-			want(t, "refused", err != nil, test.refused)
-			want(t, "is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), test.refused)
+			testkit.Want(t, "refused", err != nil, test.refused)
+			testkit.Want(t, "is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), test.refused)
 			if most := publicAllowance(len(test.data)); used > most {
 				t.Errorf("%d bytes took %d, the most is %d", len(test.data), used, most)
 			}
@@ -679,7 +680,7 @@ func TestPublicCallsNoMethods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "JSON", string(got), text)
+	testkit.Want(t, "JSON", string(got), text)
 }
 
 type (
@@ -816,12 +817,12 @@ func TestPublicFaults(t *testing.T) {
 		typ := reflect.TypeOf(test.state).Elem()
 		t.Run(typ.String(), func(t *testing.T) {
 			fault := "pagestate: " + typ.Name() + test.want[0]
-			want(t, "New", publicNew(test.register), fault)
+			testkit.Want(t, "New", publicNew(test.register), fault)
 			_, err := pagestate.PublicJSON(test.state)
-			want(t, "PublicJSON", fmt.Sprint(err), fault)
+			testkit.Want(t, "PublicJSON", fmt.Sprint(err), fault)
 			err = pagestate.ApplyPublic(test.state, []byte(`{}`))
-			want(t, "ApplyPublic", fmt.Sprint(err), fault)
-			want(t, "is ErrInvalid", errors.Is(err, pagestate.ErrInvalid), false)
+			testkit.Want(t, "ApplyPublic", fmt.Sprint(err), fault)
+			testkit.Want(t, "is ErrInvalid", errors.Is(err, pagestate.ErrInvalid), false)
 		})
 	}
 }
@@ -830,7 +831,7 @@ func TestPublicFaults(t *testing.T) {
 func publicNew(register func(*pagestate.Registry)) string {
 	r := pagestate.NewRegistry()
 	register(r)
-	_, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()})
+	_, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()})
 	return fmt.Sprint(err)
 }
 
@@ -851,7 +852,7 @@ func TestPublicFaultsOfCodecs(t *testing.T) {
 		pagestate.RegisterCodec(r, "cents", publicCodec[publicCents]())
 		pagestate.RegisterCodec(r, "byte", publicCodec[publicByte]())
 	})
-	want(t, "New", got, strings.Join([]string{
+	testkit.Want(t, "New", got, strings.Join([]string{
 		"pagestate: state.A: pagestate_test.publicMoney" + publicCustom,
 		"pagestate: state.B[]: pagestate_test.publicMoney" + publicCustom,
 		"pagestate: state.C[key]: pagestate_test.publicCents" + publicCustom,
@@ -884,7 +885,7 @@ func TestPublicFaultsOfReferences(t *testing.T) {
 			Fetch: func(context.Context, []int) ([]*publicRowType, error) { return nil, nil },
 		})
 	})
-	want(t, "New", got, strings.Join([]string{
+	testkit.Want(t, "New", got, strings.Join([]string{
 		"pagestate: state.Row: pagestate_test.publicRowType" + publicRow,
 		"pagestate: state.Rows[]: pagestate_test.publicRowType" + publicRow,
 		"pagestate: state.Deep[][]: pagestate_test.publicRowType" + publicRow,
@@ -895,9 +896,9 @@ func TestPublicFaultsOfReferences(t *testing.T) {
 
 	for _, state := range []any{new(publicBox[query]), new(publicBox[pagestate.Block])} {
 		_, err := pagestate.PublicJSON(state)
-		want(t, "PublicJSON", strings.HasSuffix(fmt.Sprint(err), publicForeign), true)
+		testkit.Want(t, "PublicJSON", strings.HasSuffix(fmt.Sprint(err), publicForeign), true)
 		err = pagestate.ApplyPublic(state, []byte("{}"))
-		want(t, "ApplyPublic", strings.HasSuffix(fmt.Sprint(err), publicForeign), true)
+		testkit.Want(t, "ApplyPublic", strings.HasSuffix(fmt.Sprint(err), publicForeign), true)
 	}
 }
 
@@ -921,7 +922,7 @@ func TestPublicFaultsAreAllTold(t *testing.T) {
 	}
 	got := publicNew(func(r *pagestate.Registry) { pagestate.Register[state](r, "state") })
 	// A and B share a tag, and so a saved name: they have none of their own.
-	want(t, "New", got, strings.Join([]string{
+	testkit.Want(t, "New", got, strings.Join([]string{
 		"pagestate: state.A: template.HTML" + publicTrusted,
 		"pagestate: state.B: template.HTML" + publicTrusted,
 		"pagestate: state.Inner.Markup: template.HTML" + publicTrusted,
@@ -938,7 +939,7 @@ func TestPublicFieldsOfRegisteredTypes(t *testing.T) {
 		Tree   []publicTree           `state:",public"`
 		Named  map[string]publicPoint `state:"named,public,optional"`
 	}
-	want(t, "New", publicNew(func(r *pagestate.Registry) {
+	testkit.Want(t, "New", publicNew(func(r *pagestate.Registry) {
 		pagestate.Register[state](r, "state")
 		pagestate.Register[publicPoint](r, "point")
 	}), "<nil>")
@@ -946,7 +947,7 @@ func TestPublicFieldsOfRegisteredTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "JSON", string(got), `{"Hidden":{"Shown":0},"Tree":null,"named":null}`)
+	testkit.Want(t, "JSON", string(got), `{"Hidden":{"Shown":0},"Tree":null,"named":null}`)
 }
 
 // Whatever a field holds, a page reads it as it is, and nothing of it as markup.
@@ -976,7 +977,7 @@ func TestPublicJSONInPages(t *testing.T) {
 		}
 		for i, part := range found[1:] {
 			if i < 2 {
-				want(t, "script", strings.ContainsAny(part, "<>&\u2028\u2029"), false)
+				testkit.Want(t, "script", strings.ContainsAny(part, "<>&\u2028\u2029"), false)
 			} else {
 				part = html.UnescapeString(part)
 			}
@@ -984,8 +985,8 @@ func TestPublicJSONInPages(t *testing.T) {
 			if err := pagestate.ApplyPublic(&again, []byte(part)); err != nil {
 				t.Errorf("%q in place %d: %v", text, i, err)
 			}
-			want(t, "text", again.Last, text)
-			want(t, "element", again.Tags[0], text)
+			testkit.Want(t, "text", again.Last, text)
+			testkit.Want(t, "element", again.Tags[0], text)
 		}
 	}
 }
@@ -1019,7 +1020,7 @@ func TestPublicFieldsOverHTTP(t *testing.T) {
 	}))
 
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	for _, test := range []struct {
 		body   string
 		status int
@@ -1030,13 +1031,13 @@ func TestPublicFieldsOverHTTP(t *testing.T) {
 		{`{"z":"` + strings.Repeat("x", 1<<20) + `"}`, 413, `"code":"StateTooLarge"`},
 		{`{"tags":["x"]}`, 200, "first last user"},
 	} {
-		req := b.request("PATCH", "/", strings.NewReader(test.body))
+		req := b.Request("PATCH", "/", strings.NewReader(test.body))
 		req.Header.Set("Page-State", token)
-		res := b.send(req)
-		want(t, "status", res.StatusCode, test.status)
-		want(t, "body", strings.Contains(res.Body, test.want), true)
-		if res.token() != "" {
-			token = res.token()
+		res := b.Send(req)
+		testkit.Want(t, "status", res.StatusCode, test.status)
+		testkit.Want(t, "body", strings.Contains(res.Body, test.want), true)
+		if res.Token() != "" {
+			token = res.Token()
 		}
 	}
 }
@@ -1142,8 +1143,8 @@ func FuzzApplyPublic(f *testing.F) {
 			t.Errorf("%d bytes took %d, the most is %d", len(data), used, most)
 		}
 		if err != nil {
-			want(t, "an error of the page", errors.Is(err, pagestate.ErrInvalid) || errors.Is(err, pagestate.ErrTooLarge), true)
-			want(t, "unchanged", reflect.DeepEqual(state, newPublicRich()), true)
+			testkit.Want(t, "an error of the page", errors.Is(err, pagestate.ErrInvalid) || errors.Is(err, pagestate.ErrTooLarge), true)
+			testkit.Want(t, "unchanged", reflect.DeepEqual(state, newPublicRich()), true)
 			return
 		}
 		publicMatches(t, state, data)
@@ -1178,5 +1179,5 @@ func publicMatches(t *testing.T, state *publicRich, data []byte) {
 	if !bytes.Equal(got, wanted) {
 		t.Errorf("got  %s\nwant %s", got, wanted)
 	}
-	want(t, "private field", state.Private, "private")
+	testkit.Want(t, "private field", state.Private, "private")
 }

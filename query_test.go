@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type queryArgs struct {
@@ -79,15 +80,15 @@ func TestQueryIsResumedWithoutRunning(t *testing.T) {
 			Many:  []pagestate.Query[int, string]{countOf(0), {}, countOf(5)},
 		}
 	}, func(w http.ResponseWriter, s *queryState) { do(w, s) })
-	token := b.get("/").field()
-	want(t, "runs of the page", q.started, 0)
-	res := b.call("POST", "/act", token)
-	want(t, "status", res.StatusCode, 200)
-	want(t, "runs of a resume", q.started, 0)
-	want(t, "token", res.token(), "")
+	token := b.Get("/").Field()
+	testkit.Want(t, "runs of the page", q.started, 0)
+	res := b.Call("POST", "/act", token)
+	testkit.Want(t, "status", res.StatusCode, 200)
+	testkit.Want(t, "runs of a resume", q.started, 0)
+	testkit.Want(t, "token", res.Token(), "")
 
 	do = func(w http.ResponseWriter, s *queryState) {
-		want(t, "args", s.Todos.Args(), queryArgs{7, "w"})
+		testkit.Want(t, "args", s.Todos.Args(), queryArgs{7, "w"})
 		fmt.Fprintln(w, queryAll(ctx, s.Todos))
 		q.rows = append(q.rows, "milk")
 		fmt.Fprintln(w, queryAll(ctx, s.Todos))
@@ -97,16 +98,16 @@ func TestQueryIsResumedWithoutRunning(t *testing.T) {
 			break
 		}
 	}
-	res = b.call("POST", "/act", token)
-	want(t, "rows", res.Body, "7/w/tea! <nil>,\n7/w/tea! <nil>,7/w/milk! <nil>,\n0 5 n=5 <nil>,\n7/w/tea!\n")
-	want(t, "token of the same query", res.token(), "")
-	want(t, "runs", q.started, 3)
-	want(t, "ended, also by the loop that stopped", q.stopped, 3)
+	res = b.Call("POST", "/act", token)
+	testkit.Want(t, "rows", res.Body, "7/w/tea! <nil>,\n7/w/tea! <nil>,7/w/milk! <nil>,\n0 5 n=5 <nil>,\n7/w/tea!\n")
+	testkit.Want(t, "token of the same query", res.Token(), "")
+	testkit.Want(t, "runs", q.started, 3)
+	testkit.Want(t, "ended, also by the loop that stopped", q.stopped, 3)
 
 	do = func(_ http.ResponseWriter, s *queryState) { s.Todos = todosOf(queryArgs{8, "w"}) }
-	token = b.call("POST", "/act", token).token()
+	token = b.Call("POST", "/act", token).Token()
 	do = func(w http.ResponseWriter, s *queryState) { fmt.Fprint(w, s.Todos.Args().List) }
-	want(t, "with other arguments", b.call("POST", "/act", token).Body, "8")
+	testkit.Want(t, "with other arguments", b.Call("POST", "/act", token).Body, "8")
 }
 
 func TestQueryErrors(t *testing.T) {
@@ -130,8 +131,8 @@ func TestQueryErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			*q = test.runs
-			want(t, "rows", queryAll(t.Context(), test.query), test.want)
-			want(t, "ended", q.stopped, q.started)
+			testkit.Want(t, "rows", queryAll(t.Context(), test.query), test.want)
+			testkit.Want(t, "ended", q.stopped, q.started)
 		})
 	}
 }
@@ -144,8 +145,8 @@ func TestQueryZeroIsSaved(t *testing.T) {
 	b := modelApp(t, r, pagestate.Options{}, func() *queryState { return new(queryState) }, func(w http.ResponseWriter, s *queryState) {
 		fmt.Fprintf(w, "%t %v %s", s.Many == nil, s.Todos.Args(), queryAll(t.Context(), s.Todos))
 	})
-	res := b.call("POST", "/act", b.get("/").field())
-	want(t, "resumed", strings.HasPrefix(res.Body, "true {0 }  pagestate: the query is zero"), true)
+	res := b.Call("POST", "/act", b.Get("/").Field())
+	testkit.Want(t, "resumed", strings.HasPrefix(res.Body, "true {0 }  pagestate: the query is zero"), true)
 }
 
 // queryHolds is a component with a query of any kind.
@@ -169,7 +170,7 @@ func queryOf[A, R any](context.Context, A) iter.Seq2[R, error] {
 }
 
 func TestQueryOfAnotherRegistry(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	register := func(names ...string) (*pagestate.Middleware, func(int) pagestate.Query[int, string]) {
 		var make func(int) pagestate.Query[int, string]
 		mw := queryMiddleware(t, secret, func(r *pagestate.Registry) {
@@ -193,26 +194,26 @@ func TestQueryOfAnotherRegistry(t *testing.T) {
 		}(), "taken", queryCount)(1),
 	} {
 		_, err := mine.Seal(ada, &queryHolds[int, string]{q})
-		want(t, name, err != nil && strings.HasSuffix(err.Error(), ".Q: "+why), true)
+		testkit.Want(t, name, err != nil && strings.HasSuffix(err.Error(), ".Q: "+why), true)
 	}
 	_, err := other.Seal(ada, &queryHolds[int, string]{my(1)})
-	want(t, "of the same name", err != nil && strings.HasSuffix(err.Error(), ".Q: "+why), true)
+	testkit.Want(t, "of the same name", err != nil && strings.HasSuffix(err.Error(), ".Q: "+why), true)
 	_, err = mine.Seal(ada, &holds[[]any]{[]any{my(1)}})
-	want(t, "behind any, where only registered types stand", err != nil && strings.Contains(err.Error(), "which is not registered"), true)
+	testkit.Want(t, "behind any, where only registered types stand", err != nil && strings.Contains(err.Error(), "which is not registered"), true)
 
 	_, err = mine.Open(t.Context(), ada, mustSeal(t, other, ada, &queryHolds[int, string]{their(1)}))
-	want(t, "opened where its name is unknown", errors.Is(err, pagestate.ErrOutdated), true)
+	testkit.Want(t, "opened where its name is unknown", errors.Is(err, pagestate.ErrOutdated), true)
 	state, err := other.Open(t.Context(), ada, mustSeal(t, mine, ada, &queryHolds[int, string]{my(3)}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "opened where its name is known", state.(*queryHolds[int, string]).Q.Args(), 3)
+	testkit.Want(t, "opened where its name is known", state.(*queryHolds[int, string]).Q.Args(), 3)
 }
 
 // A token names a query, and the type of the field decides which ones it may
 // name.
 func TestQueryTypesDoNotMix(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	var sealed, same func(int) pagestate.Query[int, string]
 	seals := queryMiddleware(t, secret, func(r *pagestate.Registry) {
 		pagestate.Register[queryHolds[int, string]](r, "state")
@@ -225,7 +226,7 @@ func TestQueryTypesDoNotMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "two of one type", queryAll(t.Context(), state.(*queryHolds[int, string]).Q), "n=1 <nil>,")
+	testkit.Want(t, "two of one type", queryAll(t.Context(), state.(*queryHolds[int, string]).Q), "n=1 <nil>,")
 
 	tests := map[string]func(r *pagestate.Registry){
 		"a query of other rows by that name": func(r *pagestate.Registry) {
@@ -257,12 +258,12 @@ func TestQueryTypesDoNotMix(t *testing.T) {
 	}
 	for name, register := range tests {
 		_, err := queryMiddleware(t, secret, register).Open(t.Context(), ada, token)
-		want(t, name, errors.Is(err, pagestate.ErrOutdated), true)
+		testkit.Want(t, name, errors.Is(err, pagestate.ErrOutdated), true)
 	}
 }
 
 func TestQueryOutdatedIsAConflict(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	o := pagestate.Options{Secrets: [][]byte{secret}}
 	var older func(int) pagestate.Query[int, string]
 	page := pagestate.NewRegistry()
@@ -270,21 +271,21 @@ func TestQueryOutdatedIsAConflict(t *testing.T) {
 	older = pagestate.RegisterQuery(page, "older", queryCount)
 	state := func() *queryHolds[int, string] { return &queryHolds[int, string]{older(1)} }
 	b := modelApp(t, page, o, state, func(http.ResponseWriter, *queryHolds[int, string]) {})
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	next := pagestate.NewRegistry()
 	pagestate.Register[queryHolds[int, string]](next, "state")
 	pagestate.RegisterQuery(next, "newer", queryCount)
 	b.app = modelApp(t, next, o, state, func(http.ResponseWriter, *queryHolds[int, string]) { t.Error("the handler ran") }).app
-	res := b.call("POST", "/act", token)
-	want(t, "status", res.StatusCode, 409)
-	want(t, "code", strings.Contains(res.Body, "OutdatedState"), true)
+	res := b.Call("POST", "/act", token)
+	testkit.Want(t, "status", res.StatusCode, 409)
+	testkit.Want(t, "code", strings.Contains(res.Body, "OutdatedState"), true)
 }
 
 // Arguments are saved by their own type, whatever that is.
 func queryArguments[A any](name string, args A, same func(A) bool) modelPlace {
 	return modelPlace{name, func(t *testing.T, db *modelDB) {
 		var of func(A) pagestate.Query[A, string]
-		mw := queryMiddleware(t, newSecret(), func(r *pagestate.Registry) {
+		mw := queryMiddleware(t, testkit.NewSecret(), func(r *pagestate.Registry) {
 			db.register(r)
 			pagestate.Register[queryHolds[A, string]](r, "state")
 			pagestate.Register[holds[map[string][]pagestate.Query[A, string]]](r, "deep")
@@ -294,14 +295,14 @@ func queryArguments[A any](name string, args A, same func(A) bool) modelPlace {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "args", same(state.(*queryHolds[A, string]).Q.Args()), true)
+		testkit.Want(t, "args", same(state.(*queryHolds[A, string]).Q.Args()), true)
 		deep := &holds[map[string][]pagestate.Query[A, string]]{map[string][]pagestate.Query[A, string]{"x": {{}, of(args)}}}
 		if state, err = mw.Open(t.Context(), ada, mustSeal(t, mw, ada, deep)); err != nil {
 			t.Fatal(err)
 		}
 		list := state.(*holds[map[string][]pagestate.Query[A, string]]).V["x"]
-		want(t, "args in a map of slices", same(list[1].Args()), true)
-		want(t, "the zero one beside", strings.Contains(queryAll(t.Context(), list[0]), "zero"), true)
+		testkit.Want(t, "args in a map of slices", same(list[1].Args()), true)
+		testkit.Want(t, "the zero one beside", strings.Contains(queryAll(t.Context(), list[0]), "zero"), true)
 	}}
 }
 
@@ -374,7 +375,7 @@ func TestQueryRefused(t *testing.T) {
 			} else {
 				got = "V" + got
 			}
-			want(t, "message", got, test.want)
+			testkit.Want(t, "message", got, test.want)
 		})
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"unsafe"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // holds is a component with one field, of the type to be tested.
@@ -216,14 +217,14 @@ func TestSafeListIsCarried(t *testing.T) {
 			a.mux.Handle("GET /", c.page)
 			a.mux.Handle("POST /", c.check)
 			b := a.browser()
-			page := b.get("/")
+			page := b.Get("/")
 			if page.StatusCode != 200 {
 				t.Fatal(page.Body)
 			}
-			res := b.post("/", page.field())
-			want(t, "status", res.StatusCode, 200)
-			want(t, "difference", res.Body, "")
-			want(t, "new token of the unchanged state", res.token(), "")
+			res := b.Post("/", page.Field())
+			testkit.Want(t, "status", res.StatusCode, 200)
+			testkit.Want(t, "difference", res.Body, "")
+			testkit.Want(t, "new token of the unchanged state", res.Token(), "")
 		})
 	}
 }
@@ -332,7 +333,7 @@ func TestRefusedTypes(t *testing.T) {
 		t.Run(test.want, func(t *testing.T) {
 			// The name of a generic component holds that of its parameter.
 			got := holdsName.ReplaceAllString(faultOf(t, test.register), "")
-			want(t, "message", got, "pagestate: "+test.want)
+			testkit.Want(t, "message", got, "pagestate: "+test.want)
 		})
 	}
 }
@@ -361,7 +362,7 @@ func field[T any](r *pagestate.Registry) { pagestate.Register[holds[T]](r, "x") 
 
 // ordinary are options that New accepts.
 func ordinary() pagestate.Options {
-	return pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Cookie(http.Cookie{Name: "binding"})}
+	return pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Cookie(http.Cookie{Name: "binding"})}
 }
 
 func TestNewReportsEveryFaultAtOnce(t *testing.T) {
@@ -381,7 +382,7 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(err.Error()) {
-		want(t, "prefix of "+line, strings.HasPrefix(line, "pagestate: "), true)
+		testkit.Want(t, "prefix of "+line, strings.HasPrefix(line, "pagestate: "), true)
 	}
 }
 
@@ -395,7 +396,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"nothing wrong", func(o *pagestate.Options) {}, ""},
 		{"eight secrets", func(o *pagestate.Options) { o.Secrets = slices.Repeat(o.Secrets, 8) }, ""},
 		{"nine secrets", func(o *pagestate.Options) { o.Secrets = slices.Repeat(o.Secrets, 9) }, "Options.Secrets: there are 9; give 1 to 8"},
-		{"a short secret", func(o *pagestate.Options) { o.Secrets = append(o.Secrets, newSecret()[:31]) }, "Options.Secrets[1] is 31 bytes long"},
+		{"a short secret", func(o *pagestate.Options) { o.Secrets = append(o.Secrets, testkit.NewSecret()[:31]) }, "Options.Secrets[1] is 31 bytes long"},
 		{"eleven different bytes", func(o *pagestate.Options) { o.Secrets[0] = []byte(strings.Repeat("abcdefghijk", 4)) }, "Options.Secrets[0] has only 11 different bytes"},
 		{"twelve different bytes", func(o *pagestate.Options) { o.Secrets[0] = []byte(strings.Repeat("abcdefghijkl", 4)) }, ""},
 		{"a published secret", func(o *pagestate.Options) { o.Secrets[0] = unhex(hex) }, "Options.Secrets[0] is printed in the documentation"},
@@ -420,7 +421,7 @@ func TestOptionsAreChecked(t *testing.T) {
 			test.set(&o)
 			_, err := pagestate.New(pagestate.NewRegistry(), o)
 			if test.want == "" {
-				want(t, "error", err, nil)
+				testkit.Want(t, "error", err, nil)
 			} else if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -489,7 +490,7 @@ func TestSealingWhatCannotBeSaved(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 			status, _ := pagestate.Status(err)
-			want(t, "status", status, 500)
+			testkit.Want(t, "status", status, 500)
 		})
 	}
 	if _, err := mw.Seal(pagestate.Owner{Session: "s"}, chain(64)); err != nil {

@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 const (
@@ -1020,8 +1021,8 @@ func TestSourcesAreBounded(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			tokens, err := test.source.Tokens(r, limit)
 			runtime.ReadMemStats(&after)
-			want(t, "error", err, nil)
-			want(t, "tokens", len(tokens), test.want)
+			testkit.Want(t, "error", err, nil)
+			testkit.Want(t, "tokens", len(tokens), test.want)
 			size := uint64(len(test.body)) + 100_000
 			if used := after.TotalAlloc - before.TotalAlloc; used > 12*size {
 				t.Errorf("%d bytes allocated for %d", used, size)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 var ada = pagestate.Owner{Session: "session", User: "ada"}
@@ -97,7 +98,7 @@ func TestAges(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 			if err == nil {
-				want(t, "count", state.(*counter).Count, 7)
+				testkit.Want(t, "count", state.(*counter).Count, 7)
 			}
 		})
 	}
@@ -123,19 +124,19 @@ func TestIdleLifeIsRefreshed(t *testing.T) {
 	now := time.Now()
 	a := newCounterApp(t, pagestate.Options{Clock: func() time.Time { return now }})
 	b := a.browser()
-	token := b.get("/").field()
+	token := b.Get("/").Field()
 	now = now.Add(12 * time.Hour)
-	want(t, "sealed at half", b.call("GET", "/show", token).token(), "")
+	testkit.Want(t, "sealed at half", b.Call("GET", "/show", token).Token(), "")
 	now = now.Add(time.Second)
-	fresh := b.call("GET", "/show", token).token()
-	want(t, "sealed past half", fresh != "" && fresh != token, true)
+	fresh := b.Call("GET", "/show", token).Token()
+	testkit.Want(t, "sealed past half", fresh != "" && fresh != token, true)
 	now = now.Add(20 * time.Hour)
-	want(t, "the old one", b.call("GET", "/show", token).StatusCode, 409)
-	want(t, "the fresh one", b.call("GET", "/show", fresh).StatusCode, 200)
+	testkit.Want(t, "the old one", b.Call("GET", "/show", token).StatusCode, 409)
+	testkit.Want(t, "the fresh one", b.Call("GET", "/show", fresh).StatusCode, 200)
 }
 
 func TestRotation(t *testing.T) {
-	older, newer := newSecret(), newSecret()
+	older, newer := testkit.NewSecret(), testkit.NewSecret()
 	with := func(secrets ...[]byte) *pagestate.Middleware {
 		return newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
 	}
@@ -191,7 +192,7 @@ func TestKeysStayWithTheirOwners(t *testing.T) {
 
 // sameSecret returns two servers.
 func sameSecret(t *testing.T) (one, other *pagestate.Middleware) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	same := func(o *pagestate.Options) { o.Secrets = [][]byte{secret} }
 	return newMiddleware(t, same), newMiddleware(t, same)
 }
@@ -199,7 +200,7 @@ func sameSecret(t *testing.T) (one, other *pagestate.Middleware) {
 // TestKeysOfOldSecrets has one owner with tokens of the old and the new secret in
 // turns, as two tabs have them while secrets change.
 func TestKeysOfOldSecrets(t *testing.T) {
-	older, newer := newSecret(), newSecret()
+	older, newer := testkit.NewSecret(), testkit.NewSecret()
 	with := func(secrets ...[]byte) *pagestate.Middleware {
 		return newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
 	}
@@ -236,7 +237,7 @@ func TestAnotherProcess(t *testing.T) {
 		fmt.Printf("token:%s:", mustSeal(t, mw, ada, &counter{Count: 42, Note: "from afar"}))
 		return
 	}
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAnotherProcess$")
 	cmd.Env = append(os.Environ(), variable+"="+hex.EncodeToString(secret))
 	out, err := cmd.CombinedOutput()
@@ -244,13 +245,13 @@ func TestAnotherProcess(t *testing.T) {
 	if err != nil || len(parts) < 3 {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for name, secrets := range map[string][][]byte{"same secret": {secret}, "older secret second": {newSecret(), secret}} {
+	for name, secrets := range map[string][][]byte{"same secret": {secret}, "older secret second": {testkit.NewSecret(), secret}} {
 		mw := newMiddleware(t, func(o *pagestate.Options) { o.Secrets = secrets })
 		state, err := mw.Open(t.Context(), ada, parts[1])
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		want(t, name, state.(*counter).Note, "from afar")
+		testkit.Want(t, name, state.(*counter).Note, "from afar")
 	}
 }
 
@@ -268,7 +269,7 @@ type (
 )
 
 func TestDeploys(t *testing.T) {
-	secret := newSecret()
+	secret := testkit.NewSecret()
 	v1 := version[cartV1](t, secret)
 	token := mustSeal(t, v1, ada, &cartV1{Items: []string{"tea"}, Note: "gift"})
 	empty := mustSeal(t, v1, ada, &cartV1{Items: []string{}})
@@ -278,7 +279,7 @@ func TestDeploys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "cart", fmt.Sprintf("%+v", *state.(*cartV2)), "{Coupon: Items:[tea]}")
+	testkit.Want(t, "cart", fmt.Sprintf("%+v", *state.(*cartV2)), "{Coupon: Items:[tea]}")
 
 	for name, test := range map[string]struct {
 		opens *pagestate.Middleware
@@ -337,7 +338,7 @@ func TestSealAndOpenWithoutRequest(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 			if err == nil {
-				want(t, "count", state.(*counter).Count, 3)
+				testkit.Want(t, "count", state.(*counter).Count, 3)
 			}
 		})
 	}
@@ -367,24 +368,24 @@ func TestReseal(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := mustSeal(t, mw, ada, &list{Filter: "open"})
-	want(t, "loads of Seal", loads, 0)
+	testkit.Want(t, "loads of Seal", loads, 0)
 	opened, err := mw.Open(t.Context(), ada, token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	state := opened.(*list)
-	want(t, "loaded", state.Items[0], "loaded for open")
+	testkit.Want(t, "loaded", state.Items[0], "loaded for open")
 	state.Filter = "done"
 	next, err := mw.Reseal(t.Context(), ada, token, state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "length of a token without what was loaded", len(next), len(token))
+	testkit.Want(t, "length of a token without what was loaded", len(next), len(token))
 	opened, err = mw.Open(t.Context(), ada, next)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "loaded again", opened.(*list).Items[0], "loaded for done")
+	testkit.Want(t, "loaded again", opened.(*list).Items[0], "loaded for done")
 
 	if _, err := mw.Reseal(t.Context(), ada, token, &counter{}); !errors.Is(err, pagestate.ErrInvalid) {
 		t.Errorf("another component: %v", err)
@@ -402,7 +403,7 @@ func TestLimitOfTokenBytes(t *testing.T) {
 	}
 	for limit, fits := range map[int]bool{len(token): true, len(token) - 1: false} {
 		_, err := newMiddleware(t, func(o *pagestate.Options) { o.MaxTokenBytes = limit }).Seal(ada, state)
-		want(t, fmt.Sprintf("%d bytes fit into %d", len(token), limit), err == nil, fits)
+		testkit.Want(t, fmt.Sprintf("%d bytes fit into %d", len(token), limit), err == nil, fits)
 	}
 
 	mw := newMiddleware(t, func(o *pagestate.Options) { o.MaxTokenBytes = 1000 })
@@ -414,7 +415,7 @@ func TestLimitOfTokenBytes(t *testing.T) {
 			continue
 		}
 		sealed++
-		want(t, "within the limit", len(token) <= 1000, true)
+		testkit.Want(t, "within the limit", len(token) <= 1000, true)
 		if _, err := mw.Open(t.Context(), ada, token); err != nil {
 			t.Fatalf("sealed, but: %v", err)
 		}
@@ -497,6 +498,6 @@ func TestWhichLimit(t *testing.T) {
 	}
 	_, tooLong := mw.Seal(ada, &counter{Note: strings.Repeat("x", 256<<10)})
 	_, tooDeep := mw.Seal(ada, chain(65))
-	want(t, "size", strings.Contains(fmt.Sprint(tooLong), "MaxTokenBytes is 262144"), true)
-	want(t, "depth", strings.Contains(fmt.Sprint(tooDeep), "MaxTokenBytes"), false)
+	testkit.Want(t, "size", strings.Contains(fmt.Sprint(tooLong), "MaxTokenBytes is 262144"), true)
+	testkit.Want(t, "depth", strings.Contains(fmt.Sprint(tooDeep), "MaxTokenBytes"), false)
 }

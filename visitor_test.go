@@ -17,36 +17,37 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestUserOfOneBrowser(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{User: func(r *http.Request) string { return r.Header.Get("X-User") }})
 	b := a.browser()
-	as := func(user, method, path, token string) answer {
-		req := b.request(method, path, nil)
+	as := func(user, method, path, token string) testkit.Answer {
+		req := b.Request(method, path, nil)
 		req.Header.Set("X-User", user)
 		if token != "" {
 			req.Header.Set("Page-State", token)
 		}
-		return b.send(req)
+		return b.Send(req)
 	}
-	token := as("ada", "GET", "/", "").field()
-	want(t, "ada", as("ada", "POST", "/increment", token).StatusCode, 200)
-	want(t, "bob", as("bob", "POST", "/increment", token).StatusCode, 400)
-	want(t, "nobody", as("", "POST", "/increment", token).StatusCode, 400)
+	token := as("ada", "GET", "/", "").Field()
+	testkit.Want(t, "ada", as("ada", "POST", "/increment", token).StatusCode, 200)
+	testkit.Want(t, "bob", as("bob", "POST", "/increment", token).StatusCode, 400)
+	testkit.Want(t, "nobody", as("", "POST", "/increment", token).StatusCode, 400)
 }
 
 func TestTokenWithoutASession(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
-	token := a.browser().get("/").field()
-	want(t, "status", a.browser().call("POST", "/increment", token).StatusCode, 400)
-	want(t, "cause in the log", strings.Contains(a.log.String(), "there is no session it could belong to"), true)
+	token := a.browser().Get("/").Field()
+	testkit.Want(t, "status", a.browser().Call("POST", "/increment", token).StatusCode, 400)
+	testkit.Want(t, "cause in the log", strings.Contains(a.log.String(), "there is no session it could belong to"), true)
 }
 
 func TestOpeningCreatesNoSession(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})
-	token := a.browser().get("/").field()
-	want(t, "cookies", len(a.browser().call("POST", "/increment", token).Cookies()), 0)
+	token := a.browser().Get("/").Field()
+	testkit.Want(t, "cookies", len(a.browser().Call("POST", "/increment", token).Cookies()), 0)
 }
 
 // writerBindings set a cookie in their own ways.
@@ -96,14 +97,14 @@ func TestWriterCookies(t *testing.T) {
 				a.serve(wraps[0](a.mw.Handler(wraps[1](a.mux))))
 
 				b := a.browser()
-				page := b.get("/")
-				want(t, "cookies", writerNames(page.Cookies()), "binding binding2 early late login login")
-				want(t, "count", b.call("POST", "/count", page.Body).Body, "1")
-				want(t, "cookies of a second page", writerNames(b.get("/").Cookies()), "binding2 early late login login")
-				renewed := b.get("/renew")
-				want(t, "cookies of a renewal", writerNames(renewed.Cookies()), "binding")
-				want(t, "count after renewal", b.call("POST", "/count", renewed.Body).Body, "1")
-				want(t, "what was sealed before", b.call("POST", "/count", page.Body).StatusCode, 400)
+				page := b.Get("/")
+				testkit.Want(t, "cookies", writerNames(page.Cookies()), "binding binding2 early late login login")
+				testkit.Want(t, "count", b.Call("POST", "/count", page.Body).Body, "1")
+				testkit.Want(t, "cookies of a second page", writerNames(b.Get("/").Cookies()), "binding2 early late login login")
+				renewed := b.Get("/renew")
+				testkit.Want(t, "cookies of a renewal", writerNames(renewed.Cookies()), "binding")
+				testkit.Want(t, "count after renewal", b.Call("POST", "/count", renewed.Body).Body, "1")
+				testkit.Want(t, "what was sealed before", b.Call("POST", "/count", page.Body).StatusCode, 400)
 			})
 		}
 	}
@@ -139,10 +140,10 @@ func TestWriterCookieOfTheSameName(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			cookies := a.browser().get("/").Cookies()
-			want(t, "cookies", writerNames(cookies), "binding")
+			cookies := a.browser().Get("/").Cookies()
+			testkit.Want(t, "cookies", writerNames(cookies), "binding")
 			for _, c := range cookies {
-				want(t, "planted", c.Value == "planted", false)
+				testkit.Want(t, "planted", c.Value == "planted", false)
 			}
 		})
 	}
@@ -165,9 +166,9 @@ func TestWriterCookieOfFailedAnswers(t *testing.T) {
 				}
 				h(w, r)
 			})
-			got := a.browser().get("/")
-			want(t, "cookies", writerNames(got.Cookies()), "binding")
-			want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+			got := a.browser().Get("/")
+			testkit.Want(t, "cookies", writerNames(got.Cookies()), "binding")
+			testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
 		})
 	}
 }
@@ -189,7 +190,7 @@ func TestWriterSessionTooLate(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 		try(w, r)
 	})
-	want(t, "cookies", writerNames(a.browser().get("/").Cookies()), "")
+	testkit.Want(t, "cookies", writerNames(a.browser().Get("/").Cookies()), "")
 }
 
 // What was opened for the owner before Renew does not go out to the one after.
@@ -204,12 +205,12 @@ func TestWriterRenewEndsWhatActed(t *testing.T) {
 		s.Count++
 	}))
 	b := a.browser()
-	got := b.call("POST", "/", b.get("/page").Body)
+	got := b.Call("POST", "/", b.Get("/page").Body)
 	a.running.Wait()
-	want(t, "cookies", writerNames(got.Cookies()), "binding")
-	want(t, "header", got.token(), "")
-	want(t, "warnings", a.logged("WARN", "before Renew", "component=state"), 1)
-	want(t, "lines in the log", a.logged(""), 1)
+	testkit.Want(t, "cookies", writerNames(got.Cookies()), "binding")
+	testkit.Want(t, "header", got.Token(), "")
+	testkit.Want(t, "warnings", a.logged("WARN", "before Renew", "component=state"), 1)
+	testkit.Want(t, "lines in the log", a.logged(""), 1)
 }
 
 // newLoginApp is a counter app where a cookie of its own says who is logged in.
@@ -232,7 +233,7 @@ func newLoginApp(t *testing.T, binding pagestate.Binding) *app {
 		if err != nil || owner.Session == "" {
 			t.Error(owner, err)
 		}
-		want(t, "user after Renew", owner.User, r.PathValue("user"))
+		testkit.Want(t, "user after Renew", owner.User, r.PathValue("user"))
 		c := &counter{Count: 100}
 		if err := pagestate.Attach(r.Context(), c); err != nil {
 			t.Error(err)
@@ -246,19 +247,19 @@ func TestLoginAndLogout(t *testing.T) {
 	for name, binding := range bindings(t) {
 		t.Run(name, func(t *testing.T) {
 			b := newLoginApp(t, binding).browser()
-			anonymous := b.get("/").field()
-			want(t, "before login", b.post("/increment", anonymous).StatusCode, 200)
+			anonymous := b.Get("/").Field()
+			testkit.Want(t, "before login", b.Post("/increment", anonymous).StatusCode, 200)
 
-			page := b.send(b.request("POST", "/login/ada", nil))
-			want(t, "what was attached after Renew", b.post("/increment", page.field()).Body[:9], "count=101")
-			want(t, "an anonymous token after login", b.post("/increment", anonymous).StatusCode, 400)
-			adas := b.get("/").field()
-			want(t, "ada's", b.post("/increment", adas).StatusCode, 200)
+			page := b.Send(b.Request("POST", "/login/ada", nil))
+			testkit.Want(t, "what was attached after Renew", b.Post("/increment", page.Field()).Body[:9], "count=101")
+			testkit.Want(t, "an anonymous token after login", b.Post("/increment", anonymous).StatusCode, 400)
+			adas := b.Get("/").Field()
+			testkit.Want(t, "ada's", b.Post("/increment", adas).StatusCode, 200)
 
-			b.send(b.request("POST", "/login/bob", nil))
-			want(t, "ada's token for bob", b.post("/increment", adas).StatusCode, 400)
-			b.send(b.request("POST", "/login/ada", nil))
-			want(t, "ada's token from before", b.post("/increment", adas).StatusCode, 400)
+			b.Send(b.Request("POST", "/login/bob", nil))
+			testkit.Want(t, "ada's token for bob", b.Post("/increment", adas).StatusCode, 400)
+			b.Send(b.Request("POST", "/login/ada", nil))
+			testkit.Want(t, "ada's token from before", b.Post("/increment", adas).StatusCode, 400)
 		})
 	}
 }
@@ -273,24 +274,24 @@ func TestRenewDropsWhatWasOpened(t *testing.T) {
 					return err
 				}
 				_, err := pagestate.Token(r.Context(), c)
-				want(t, "its token is refused", err != nil && strings.Contains(err.Error(), "again after Renew"), true)
+				testkit.Want(t, "its token is refused", err != nil && strings.Contains(err.Error(), "again after Renew"), true)
 				if r.URL.Query().Get("again") != "" {
 					err := pagestate.Attach(r.Context(), c)
-					want(t, "attached again", err, nil)
+					testkit.Want(t, "attached again", err, nil)
 				}
 				showCounter(w, c)
 				return nil
 			}))
 			b := a.browser()
-			token := b.get("/").field()
-			res := b.post("/renew", token)
-			want(t, "header", res.token(), "")
-			want(t, "warnings", strings.Count(a.log.String(), "before Renew"), 1)
-			want(t, "one cookie", len(res.Header.Values("Set-Cookie")), 1)
-			want(t, "the old token", b.post("/renew", token).StatusCode, 400)
+			token := b.Get("/").Field()
+			res := b.Post("/renew", token)
+			testkit.Want(t, "header", res.Token(), "")
+			testkit.Want(t, "warnings", strings.Count(a.log.String(), "before Renew"), 1)
+			testkit.Want(t, "one cookie", len(res.Header.Values("Set-Cookie")), 1)
+			testkit.Want(t, "the old token", b.Post("/renew", token).StatusCode, 400)
 
-			res = b.post("/renew?again=1", b.get("/").field())
-			want(t, "attached again", b.call("GET", "/show", res.field()).Body, "count=7")
+			res = b.Post("/renew?again=1", b.Get("/").Field())
+			testkit.Want(t, "attached again", b.Call("GET", "/show", res.Field()).Body, "count=7")
 		})
 	}
 }
@@ -300,7 +301,7 @@ func TestRenewAfterTheFirstByte(t *testing.T) {
 	a.browser().serve("POST", "/late", "", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "x")
 		err := a.mw.Renew(w, r)
-		want(t, "refused", err != nil && strings.Contains(err.Error(), "renew before anything is written"), true)
+		testkit.Want(t, "refused", err != nil && strings.Contains(err.Error(), "renew before anything is written"), true)
 	})
 }
 
@@ -310,19 +311,19 @@ func TestOutsideTheMiddleware(t *testing.T) {
 	b := outside.browser()
 	b.serve("GET", "/owner", "", func(w http.ResponseWriter, r *http.Request) {
 		owner, err := mw.Owner(r)
-		want(t, "error", err, nil)
-		want(t, "owner", owner, pagestate.Owner{})
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "owner", owner, pagestate.Owner{})
 	})
 	res := b.serve("POST", "/renew", "", func(w http.ResponseWriter, r *http.Request) {
 		if err := mw.Renew(w, r); err != nil {
 			t.Error(err)
 		}
 	})
-	want(t, "cookies", len(res.Cookies()), 1)
+	testkit.Want(t, "cookies", len(res.Cookies()), 1)
 	b.serve("GET", "/again", "", func(w http.ResponseWriter, r *http.Request) {
 		owner, err := mw.Owner(r)
-		want(t, "error", err, nil)
-		want(t, "session", owner.Session, res.Cookies()[0].Value)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "session", owner.Session, res.Cookies()[0].Value)
 	})
 }
 
@@ -337,13 +338,13 @@ func TestBrokenStore(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{Session: brokenBinding{pagestate.Unbound()}})
 	token := mustSeal(t, newMiddleware(t, nil), ada, &counter{})
 	b := a.browser()
-	want(t, "a request without a token", b.get("/nothing").StatusCode, 404)
-	want(t, "a token", b.call("POST", "/increment", token).StatusCode, 500)
+	testkit.Want(t, "a request without a token", b.Get("/nothing").StatusCode, 404)
+	testkit.Want(t, "a token", b.Call("POST", "/increment", token).StatusCode, 500)
 	b.serve("GET", "/owner", "", func(w http.ResponseWriter, r *http.Request) {
 		_, err := a.mw.Owner(r)
-		want(t, "Owner", errors.Is(err, errStore), true)
+		testkit.Want(t, "Owner", errors.Is(err, errStore), true)
 		err = pagestate.Attach(r.Context(), &counter{})
-		want(t, "Attach", errors.Is(err, errStore), true)
+		testkit.Want(t, "Attach", errors.Is(err, errStore), true)
 	})
 }
 
@@ -356,9 +357,9 @@ func TestBindingWithoutAnID(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{Session: silentBinding{pagestate.Unbound()}})
 	a.browser().serve("GET", "/x", "", func(w http.ResponseWriter, r *http.Request) {
 		err := pagestate.Attach(r.Context(), &counter{})
-		want(t, "Attach", err != nil && strings.Contains(err.Error(), "gave no id"), true)
+		testkit.Want(t, "Attach", err != nil && strings.Contains(err.Error(), "gave no id"), true)
 		err = a.mw.Renew(w, r)
-		want(t, "Renew", err != nil && strings.Contains(err.Error(), "gave no id"), true)
+		testkit.Want(t, "Renew", err != nil && strings.Contains(err.Error(), "gave no id"), true)
 	})
 }
 
@@ -373,7 +374,7 @@ func TestRenewThatChangesNothing(t *testing.T) {
 	mw := newMiddleware(t, func(o *pagestate.Options) { o.Session = keepsID{} })
 	renew := func(w http.ResponseWriter, r *http.Request) {
 		err := mw.Renew(w, r)
-		want(t, "refused", err != nil && strings.Contains(err.Error(), "its id is still the same"), true)
+		testkit.Want(t, "refused", err != nil && strings.Contains(err.Error(), "its id is still the same"), true)
 	}
 	for name, h := range map[string]http.Handler{"inside": mw.Handler(http.HandlerFunc(renew)), "outside": http.HandlerFunc(renew)} {
 		t.Run(name, func(t *testing.T) { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil)) })
@@ -402,17 +403,17 @@ func TestRenewOfASessionFunc(t *testing.T) {
 			id = "old"
 			var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if tt.asked {
-					want(t, "attached", pagestate.Attach(r.Context(), &counter{}), nil)
+					testkit.Want(t, "attached", pagestate.Attach(r.Context(), &counter{}), nil)
 				}
 				if tt.renewed {
 					id = "new"
 				}
 				err := mw.Renew(w, r)
-				want(t, "error", err == nil, tt.ok)
+				testkit.Want(t, "error", err == nil, tt.ok)
 				if tt.inside && tt.ok {
 					owner, err := mw.Owner(r)
-					want(t, "owner", owner.Session, "new")
-					want(t, "error", err, nil)
+					testkit.Want(t, "owner", owner.Session, "new")
+					testkit.Want(t, "error", err, nil)
 				}
 			})
 			if tt.inside {
@@ -450,7 +451,7 @@ func TestLoggerMayAsk(t *testing.T) {
 		return mw.Renew(w, r)
 	}))
 	b := asking.browser()
-	want(t, "status", b.post("/renew", b.get("/").field()).StatusCode, 200)
+	testkit.Want(t, "status", b.Post("/renew", b.Get("/").Field()).StatusCode, 200)
 }
 
 // enabled logs at every level.

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // writerTakeovers begin a response that net/http does not end, HTTP/1 only.
@@ -87,12 +88,12 @@ func TestWriterSealsOnce(t *testing.T) {
 					c.serve(a, a.mw.Handler(a.mux))
 
 					got := a.call("/", a.seal(&writerState{Count: 1}))
-					want(t, "protocol", got.ProtoMajor, c.proto)
-					want(t, "sealed", a.count(got), 2)
-					want(t, "revision", a.revision(got.token()), 2)
-					want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
-					want(t, "warnings of the late change", a.logged("WARN", "too late", "component=state"), 1)
-					want(t, "lines in the log", a.logged(""), 1)
+					testkit.Want(t, "protocol", got.ProtoMajor, c.proto)
+					testkit.Want(t, "sealed", a.count(got), 2)
+					testkit.Want(t, "revision", a.revision(got.Token()), 2)
+					testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+					testkit.Want(t, "warnings of the late change", a.logged("WARN", "too late", "component=state"), 1)
+					testkit.Want(t, "lines in the log", a.logged(""), 1)
 				})
 			}
 		}
@@ -148,9 +149,9 @@ func TestWriterBeginsNothing(t *testing.T) {
 					}))
 					a.serveHTTP2(a.mw.Handler(a.mux))
 					got := a.call("/", a.seal(&writerState{Count: 1}))
-					want(t, "status", got.StatusCode, status)
-					want(t, "sealed", a.count(got), count)
-					want(t, "log", a.log.String(), "")
+					testkit.Want(t, "status", got.StatusCode, status)
+					testkit.Want(t, "sealed", a.count(got), count)
+					testkit.Want(t, "log", a.log.String(), "")
 				})
 			}
 		}
@@ -173,8 +174,8 @@ func TestWriterCannotFlush(t *testing.T) {
 		s.Count = 2
 	}))
 	a.serve(http.TimeoutHandler(a.mw.Handler(a.mux), time.Minute, ""))
-	want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 2)
-	want(t, "log", a.log.String(), "")
+	testkit.Want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 2)
+	testkit.Want(t, "log", a.log.String(), "")
 }
 
 func TestWriterLetsInformationalPass(t *testing.T) {
@@ -197,21 +198,21 @@ func TestWriterLetsInformationalPass(t *testing.T) {
 
 			b := a.browser()
 			var passed []int
-			req := b.request("POST", "/", nil)
+			req := b.Request("POST", "/", nil)
 			req.Header.Set("Page-State", a.seal(&writerState{}))
 			req = req.WithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 				Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 					passed = append(passed, code)
-					want(t, "token in an informational response", h.Get("Page-State"), "")
+					testkit.Want(t, "token in an informational response", h.Get("Page-State"), "")
 					return nil
 				},
 			}))
-			got := b.send(req)
+			got := b.Send(req)
 			a.running.Wait()
-			want(t, "passed", fmt.Sprint(passed), "[100 102 103]")
-			want(t, "status", got.StatusCode, 200)
-			want(t, "sealed", a.count(got), 4)
-			want(t, "log", a.log.String(), "")
+			testkit.Want(t, "passed", fmt.Sprint(passed), "[100 102 103]")
+			testkit.Want(t, "status", got.StatusCode, 200)
+			testkit.Want(t, "sealed", a.count(got), 4)
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
 }
@@ -326,10 +327,10 @@ func TestWriterLeavesOthersAlone(t *testing.T) {
 			bare := writerRaw(t, c.h, c.request)
 			wrapped := writerRaw(t, a.mw.Handler(c.h), c.request)
 			twice := writerRaw(t, a.mw.Handler(a.mw.Handler(c.h)), c.request)
-			want(t, "an answer", bare != "", true)
-			want(t, "wrapped", wrapped, bare)
-			want(t, "wrapped twice", twice, bare)
-			want(t, "log", a.log.String(), "")
+			testkit.Want(t, "an answer", bare != "", true)
+			testkit.Want(t, "wrapped", wrapped, bare)
+			testkit.Want(t, "wrapped twice", twice, bare)
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
 }
@@ -410,10 +411,10 @@ func TestWriterKeepsReaderFrom(t *testing.T) {
 					copied = recorder.copied
 				}))
 				got := a.call("/", a.seal(&writerState{}))
-				want(t, "body", got.Body == content, true)
-				want(t, "sealed", a.count(got), 2)
+				testkit.Want(t, "body", got.Body == content, true)
+				testkit.Want(t, "sealed", a.count(got), 2)
 				// The rest is what net/http guesses the Content-Type from.
-				want(t, "copied by the operating system", copied >= int64(len(content)-2*512), true)
+				testkit.Want(t, "copied by the operating system", copied >= int64(len(content)-2*512), true)
 			})
 		}
 	}
@@ -456,7 +457,7 @@ func TestWriterUnwraps(t *testing.T) {
 				}
 				s.Count = 3
 			}))
-			want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 3)
+			testkit.Want(t, "sealed", a.count(a.call("/", a.seal(&writerState{}))), 3)
 		})
 	}
 }
@@ -483,22 +484,22 @@ func TestWriterCloseNotify(t *testing.T) {
 
 			b := a.browser()
 			ctx, leave := context.WithCancel(t.Context())
-			req := b.request("POST", "/", http.NoBody).WithContext(ctx)
+			req := b.Request("POST", "/", http.NoBody).WithContext(ctx)
 			req.Header.Set("Page-State", a.seal(&writerState{Count: 1}))
 			res, err := b.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			want(t, "sealed", a.count(answer{res, ""}), 2)
+			testkit.Want(t, "sealed", a.count(testkit.Answer{Response: res}), 2)
 			leave()
-			want(t, "told", <-told, true)
+			testkit.Want(t, "told", <-told, true)
 		})
 	}
 	t.Run("none inside", func(t *testing.T) {
 		a := newWriterApp(t, pagestate.Options{})
 		a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-			want(t, "a channel", w.(closeNotifier).CloseNotify() != nil, false)
+			testkit.Want(t, "a channel", w.(closeNotifier).CloseNotify() != nil, false)
 		})
 		a.mw.Handler(a.mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	})
@@ -520,7 +521,7 @@ func TestWriterFullDuplex(t *testing.T) {
 	}))
 	b := a.browser()
 	body, send := io.Pipe()
-	req := b.request("POST", "/", body)
+	req := b.Request("POST", "/", body)
 	req.Header.Set("Page-State", a.seal(&writerState{}))
 	go fmt.Fprintln(send, "one")
 	res, err := b.Do(req)
@@ -536,8 +537,8 @@ func TestWriterFullDuplex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "body", string(all), "got one\ngot two\n")
-	want(t, "sealed", a.count(answer{res, ""}), 2)
+	testkit.Want(t, "body", string(all), "got one\ngot two\n")
+	testkit.Want(t, "sealed", a.count(testkit.Answer{Response: res}), 2)
 }
 
 func TestWriterMaxBytesReader(t *testing.T) {
@@ -561,10 +562,10 @@ func TestWriterMaxBytesReader(t *testing.T) {
 		"a=" + strings.Repeat("1", 99): {413, "http: request body too large\n"},
 	} {
 		b := a.browser()
-		req := b.request("POST", "/", strings.NewReader(body))
+		req := b.Request("POST", "/", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		got := b.send(req)
-		want(t, "status", got.StatusCode, c.status)
-		want(t, "body", got.Body, c.text)
+		got := b.Send(req)
+		testkit.Want(t, "status", got.StatusCode, c.status)
+		testkit.Want(t, "body", got.Body, c.text)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -36,7 +37,7 @@ func TestBrowserOverAllBindings(t *testing.T) {
 			for i := 1; i <= 3; i++ {
 				page = page.Submit("/increment", nil)
 				page = page.Call("POST", "/increment-quietly", nil)
-				want(t, "count", a.count(t, page), 2*i)
+				testkit.Want(t, "count", a.count(t, page), 2*i)
 			}
 		})
 	}
@@ -52,8 +53,8 @@ func TestTabs(t *testing.T) {
 		first = first.Submit("/increment", nil)
 	}
 	second = second.Call("POST", "/increment", nil)
-	want(t, "first tab", a.count(t, first), 4)
-	want(t, "second tab", a.count(t, second), 2)
+	testkit.Want(t, "first tab", a.count(t, first), 4)
+	testkit.Want(t, "second tab", a.count(t, second), 2)
 }
 
 // TestGuard: looking at a state does not use its token up.
@@ -62,7 +63,7 @@ func TestGuard(t *testing.T) {
 	page := pagestatetest.NewBrowser(t, a.start(t)).Get("/")
 	for i := 1; i <= 2; i++ {
 		next := page.Submit("/increment", nil)
-		want(t, "count", a.count(t, next), i)
+		testkit.Want(t, "count", a.count(t, next), i)
 		pagestatetest.Refused(t, page.Submit("/increment", nil).Response, pagestate.ErrConflict)
 		page = next
 	}
@@ -75,7 +76,7 @@ func TestFormAndScript(t *testing.T) {
 	browser := pagestatetest.NewBrowser(t, server)
 	page := browser.Get("/").Submit("/increment", nil) // as a form does
 	page = page.Call("POST", "/increment", nil)        // as a script does
-	want(t, "count", pagestatetest.State[Counter](t, mw, page.Request, page.Response).Count, 2)
+	testkit.Want(t, "count", pagestatetest.State[Counter](t, mw, page.Request, page.Response).Count, 2)
 }
 
 func TestOtherBrowser(t *testing.T) {
@@ -112,12 +113,12 @@ func TestSubmitSendsFields(t *testing.T) {
 	}
 	for _, test := range tests {
 		page := pagestatetest.NewBrowser(t, echo).Get("/?page=" + url.QueryEscape(test.page))
-		want(t, "submitted", page.Submit("/", url.Values{"do": {"up"}}).Text, test.submit+" [up] same-origin\n")
-		want(t, "called", page.Call("POST", "/", url.Values{"do": {"up"}}).Text, test.call+" [up] same-origin\n")
-		want(t, "called without a body", page.Call("PUT", "/", nil).Text, test.call+" [] same-origin\n")
+		testkit.Want(t, "submitted", page.Submit("/", url.Values{"do": {"up"}}).Text, test.submit+" [up] same-origin\n")
+		testkit.Want(t, "called", page.Call("POST", "/", url.Values{"do": {"up"}}).Text, test.call+" [up] same-origin\n")
+		testkit.Want(t, "called without a body", page.Call("PUT", "/", nil).Text, test.call+" [] same-origin\n")
 	}
 	page := pagestatetest.NewBrowser(t, echo).Page(one)
-	want(t, "one's own", page.Submit("/", url.Values{"page_state": {two}}).Text, "[] [gAAAAA-t_wo==] [] same-origin\n")
+	testkit.Want(t, "one's own", page.Submit("/", url.Values{"page_state": {two}}).Text, "[] [gAAAAA-t_wo==] [] same-origin\n")
 }
 
 // TestTokensAfterCall: what a page holds when its script got a response.
@@ -146,8 +147,8 @@ func TestTokensAfterCall(t *testing.T) {
 			}))
 			defer server.Close()
 			before := pagestatetest.NewBrowser(t, server).Page(test.before...)
-			want(t, "tokens", fmt.Sprint(before.Call("POST", "/", nil).Tokens), fmt.Sprint(test.want))
-			want(t, "the page before", fmt.Sprint(before.Tokens), fmt.Sprint(test.before))
+			testkit.Want(t, "tokens", fmt.Sprint(before.Call("POST", "/", nil).Tokens), fmt.Sprint(test.want))
+			testkit.Want(t, "the page before", fmt.Sprint(before.Tokens), fmt.Sprint(test.before))
 		})
 	}
 }
@@ -168,14 +169,14 @@ func TestHeaders(t *testing.T) {
 	}
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Content-Type", "application/json")
-	want(t, "status", page.Do(r).StatusCode, 200)
+	testkit.Want(t, "status", page.Do(r).StatusCode, 200)
 }
 
 // TestAnswersForWhomTheyAre: a form gets a page, and a script JSON.
 func TestAnswersForWhomTheyAre(t *testing.T) {
 	page := pagestatetest.NewBrowser(t, newApp(t, pagestate.Options{}).start(t)).Page("gAAAAAbad")
-	want(t, "form", page.Submit("/increment", nil).Header.Get("Content-Type"), "text/html; charset=utf-8")
-	want(t, "script", page.Call("POST", "/increment", nil).Header.Get("Content-Type"), "application/json")
+	testkit.Want(t, "form", page.Submit("/increment", nil).Header.Get("Content-Type"), "text/html; charset=utf-8")
+	testkit.Want(t, "script", page.Call("POST", "/increment", nil).Header.Get("Content-Type"), "application/json")
 }
 
 // TestServerOfAnotherProgram: all that is known of it is its URL.
@@ -183,7 +184,7 @@ func TestServerOfAnotherProgram(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	server := &httptest.Server{URL: a.start(t).URL}
 	page := pagestatetest.NewBrowser(t, server).Get("/")
-	want(t, "count", a.count(t, page.Submit("/increment", nil)), 1)
+	testkit.Want(t, "count", a.count(t, page.Submit("/increment", nil)), 1)
 }
 
 func TestBrowserThatGetsNoAnswer(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -187,13 +188,6 @@ func withUser(r *http.Request, user string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), userKey{}, user))
 }
 
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
 // failing is a test that notes how it fails.
 type failing struct {
 	testing.TB
@@ -260,10 +254,10 @@ func TestRequestCarriesState(t *testing.T) {
 			r.AddCookie(&http.Cookie{Name: "other", Value: "kept"})
 			ctx := r.Context()
 			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
-			want(t, "the context is left alone", r.Context(), ctx)
+			testkit.Want(t, "the context is left alone", r.Context(), ctx)
 			res := a.serve(r)
-			want(t, "status", res.StatusCode, 200)
-			want(t, "count", pagestatetest.State[counter](t, a.mw, r, res).Count, 6)
+			testkit.Want(t, "status", res.StatusCode, 200)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, res).Count, 6)
 			if c, err := r.Cookie("other"); err != nil || c.Value != "kept" {
 				t.Error("the cookie of another is gone")
 			}
@@ -275,8 +269,8 @@ func TestNewRequest(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	r := pagestatetest.NewRequest(t, a.mw, "PUT", "/increment?x=y", strings.NewReader("body"), counter{Count: 1})
 	body, _ := io.ReadAll(r.Body)
-	want(t, "request", fmt.Sprint(r.Method, r.URL, string(body)), "PUT/increment?x=ybody")
-	want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 2)
+	testkit.Want(t, "request", fmt.Sprint(r.Method, r.URL, string(body)), "PUT/increment?x=ybody")
+	testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 2)
 }
 
 func TestRequestGoesOverHTTP(t *testing.T) {
@@ -295,7 +289,7 @@ func TestRequestGoesOverHTTP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "count", pagestatetest.State[counter](t, a.mw, r, res).Count, 6)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, res).Count, 6)
 		})
 	}
 }
@@ -310,9 +304,9 @@ func TestSessionStays(t *testing.T) {
 			first := pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
 			cookies := r.Header.Get("Cookie")
 			second := pagestatetest.Carry(t, a.mw, r, &row{"tea"})
-			want(t, "cookies", r.Header.Get("Cookie"), cookies)
-			want(t, "tokens", fmt.Sprint(r.Header.Values("Page-State")), fmt.Sprint([]string{first, second}))
-			want(t, "the first acts", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
+			testkit.Want(t, "cookies", r.Header.Get("Cookie"), cookies)
+			testkit.Want(t, "tokens", fmt.Sprint(r.Header.Values("Page-State")), fmt.Sprint([]string{first, second}))
+			testkit.Want(t, "the first acts", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 		})
 	}
 }
@@ -327,7 +321,7 @@ func TestUnusableSession(t *testing.T) {
 			r.Header.Set("X-Session", "one")
 			r.AddCookie(&http.Cookie{Name: "binding", Value: "old"})
 			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
-			want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 		})
 	}
 }
@@ -341,7 +335,7 @@ func TestRequestOfAUser(t *testing.T) {
 			r := withUser(httptest.NewRequest("POST", "/increment", nil), "ada")
 			r.Header.Set("X-User", "ada")
 			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
-			want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 
 			asBob := withUser(r, "bob")
 			asBob.Header.Set("X-User", "bob")
@@ -363,7 +357,7 @@ func TestTokenElsewhere(t *testing.T) {
 
 	r.Header.Set("Content-Type", "application/json")
 	r.Body = io.NopCloser(strings.NewReader(`{"state":"` + token + `"}`))
-	want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
+	testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 }
 
 // brokenStore fails as a database does that does not answer.

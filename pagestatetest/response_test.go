@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -23,7 +24,7 @@ func TestStateOfAFirstVisit(t *testing.T) {
 			a := newApp(t, pagestate.Options{Session: binding})
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("X-Session", "one")
-			want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 0)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 0)
 		})
 	}
 }
@@ -43,7 +44,7 @@ func TestStateAfterRenew(t *testing.T) {
 		}
 		io.WriteString(w, token)
 	})).ServeHTTP(rec, r)
-	want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 7)
+	testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 7)
 }
 
 // TestStateAfterLogout: the response takes the cookie away that says who it is.
@@ -70,7 +71,7 @@ func TestStateAfterLogout(t *testing.T) {
 		}
 		io.WriteString(w, token)
 	})).ServeHTTP(rec, r)
-	want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 7)
+	testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 7)
 }
 
 func TestStateInHeaderOrPage(t *testing.T) {
@@ -92,11 +93,11 @@ func TestStateInHeaderOrPage(t *testing.T) {
 			res := a.serve(r)
 			before, _ := io.ReadAll(a.serve(r.Clone(t.Context())).Body)
 			c := pagestatetest.State[counter](t, a.mw, r, res)
-			want(t, "count", c.Count, test.count)
-			want(t, "note", c.Note, test.state.Note)
+			testkit.Want(t, "count", c.Count, test.count)
+			testkit.Want(t, "note", c.Note, test.state.Note)
 			after, err := io.ReadAll(res.Body)
-			want(t, "error", err, nil)
-			want(t, "the body is there", len(after) > 0 && len(after) == len(before), true)
+			testkit.Want(t, "error", err, nil)
+			testkit.Want(t, "the body is there", len(after) > 0 && len(after) == len(before), true)
 		})
 	}
 }
@@ -106,7 +107,7 @@ func TestStateOfAnotherComponent(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	for _, count := range []int{0, 1} {
 		r := pagestatetest.NewRequest(t, a.mw, "POST", "/swap", nil, &counter{Count: count})
-		want(t, "row", pagestatetest.State[row](t, a.mw, r, a.serve(r)).Name, "new")
+		testkit.Want(t, "row", pagestatetest.State[row](t, a.mw, r, a.serve(r)).Name, "new")
 	}
 }
 
@@ -117,7 +118,7 @@ func TestStateIsLoaded(t *testing.T) {
 	pagestatetest.Carry(t, a.mw, r, &greedy{Word: "tea"})
 	res := a.serve(r)
 	cancel() // the request is over
-	want(t, "loaded", pagestatetest.State[greedy](t, a.mw, r, res).Loaded, "tea! for ada")
+	testkit.Want(t, "loaded", pagestatetest.State[greedy](t, a.mw, r, res).Loaded, "tea! for ada")
 }
 
 func TestNoState(t *testing.T) {
@@ -241,7 +242,7 @@ func TestUnchangedButSealedAgain(t *testing.T) {
 	r := pagestatetest.NewRequest(t, a.mw, "POST", "/look", nil, &counter{Count: 5})
 	clock.Advance(13 * time.Hour)
 	res := a.serve(r)
-	want(t, "sealed again", res.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "sealed again", res.Header.Get("Page-State") != "", true)
 	pagestatetest.Unchanged(t, a.mw, r, res)
 }
 
@@ -262,7 +263,7 @@ func TestRefused(t *testing.T) {
 					}
 				}
 				body, _ := io.ReadAll(res.Body)
-				want(t, "the body is there", strings.Contains(string(body), code), true)
+				testkit.Want(t, "the body is there", strings.Contains(string(body), code), true)
 			})
 		}
 	}
@@ -309,14 +310,14 @@ func TestClock(t *testing.T) {
 	a := newApp(t, pagestate.Options{Clock: clock.Now, MaxAge: time.Hour})
 	r := pagestatetest.NewRequest(t, a.mw, "POST", "/increment", nil, &counter{})
 	clock.Advance(time.Hour)
-	want(t, "at the limit", a.serve(r.Clone(t.Context())).StatusCode, 200)
+	testkit.Want(t, "at the limit", a.serve(r.Clone(t.Context())).StatusCode, 200)
 	clock.Advance(time.Second)
 	pagestatetest.Refused(t, a.serve(r), pagestate.ErrExpired)
 	wantOutcome(t, func(t testing.TB) {
 		pagestatetest.Unchanged(t, a.mw, r, &http.Response{Header: http.Header{"Page-State": r.Header["Page-State"]}})
 	}, "does not open any more: pagestate: the state has expired")
 	clock.Advance(-time.Second)
-	want(t, "back at the limit", a.serve(r).StatusCode, 200)
+	testkit.Want(t, "back at the limit", a.serve(r).StatusCode, 200)
 }
 
 func TestClockStandsStill(t *testing.T) {
@@ -332,5 +333,5 @@ func TestClockStandsStill(t *testing.T) {
 		})
 	}
 	all.Wait()
-	want(t, "passed", clock.Now().Sub(start), 800*time.Second)
+	testkit.Want(t, "passed", clock.Now().Sub(start), 800*time.Second)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/echo4state"
 	"github.com/pagestate/pagestate/internal/adaptertest"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type Tally = adaptertest.Tally
@@ -31,13 +32,6 @@ func newSite(t *testing.T, o pagestate.Options) *site {
 	s := &site{echo.New(), adaptertest.New(t, o)}
 	s.Logger.SetOutput(io.Discard)
 	return s
-}
-
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
 }
 
 const echosBody = `{"message":"Internal Server Error"}` + "\n"
@@ -103,11 +97,11 @@ func TestNaiveWay(t *testing.T) {
 				return errOh
 			}), c.middleware(s.Middleware))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, http.StatusInternalServerError)
-			want(t, "body", got.Body, echosBody)
-			want(t, "sealed", got.Count, c.sealed)
-			want(t, "given back", seen.given, c.given)
-			want(t, "error in front", seen.err, errOh)
+			testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+			testkit.Want(t, "body", got.Body, echosBody)
+			testkit.Want(t, "sealed", got.Count, c.sealed)
+			testkit.Want(t, "given back", seen.given, c.given)
+			testkit.Want(t, "error in front", seen.err, errOh)
 		})
 	}
 }
@@ -142,7 +136,7 @@ func TestGivesBack(t *testing.T) {
 			})
 			s.Call(s, Tally{Gone: name == "refused"})
 			c.want.given, c.want.pattern = true, "/"
-			want(t, "seen in front", seen, c.want)
+			testkit.Want(t, "seen in front", seen, c.want)
 		})
 	}
 }
@@ -174,7 +168,7 @@ func TestHandleErrors(t *testing.T) {
 				return func(c echo.Context) error {
 					w := c.Response()
 					err := next(c)
-					want(t, "the same response", c.Response() == w, true)
+					testkit.Want(t, "the same response", c.Response() == w, true)
 					return err
 				}
 			})
@@ -183,11 +177,11 @@ func TestHandleErrors(t *testing.T) {
 				return c.h(ctx)
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.Body, c.body)
-			want(t, "sealed", got.Count, c.count)
-			want(t, "error in front", seen.err, c.returned)
-			want(t, "lines in the log", strings.Count(s.Log.String(), "\n"), c.logged)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "body", got.Body, c.body)
+			testkit.Want(t, "sealed", got.Count, c.count)
+			testkit.Want(t, "error in front", seen.err, c.returned)
+			testkit.Want(t, "lines in the log", strings.Count(s.Log.String(), "\n"), c.logged)
 		})
 	}
 }
@@ -211,9 +205,9 @@ func TestRecover(t *testing.T) {
 				panic(errOh)
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, http.StatusTeapot)
-			want(t, "body", got.Body, "recovered")
-			want(t, "sealed", got.Count, 0)
+			testkit.Want(t, "status", got.StatusCode, http.StatusTeapot)
+			testkit.Want(t, "body", got.Body, "recovered")
+			testkit.Want(t, "sealed", got.Count, 0)
 		})
 	}
 }
@@ -230,8 +224,8 @@ func TestHandleErrorAfterHeldBody(t *testing.T) {
 				return failure
 			}))
 			got := s.Call(s, Tally{})
-			want(t, "status", got.StatusCode, http.StatusOK)
-			want(t, "body", got.Body, "body")
+			testkit.Want(t, "status", got.StatusCode, http.StatusOK)
+			testkit.Want(t, "body", got.Body, "body")
 		})
 	}
 }
@@ -249,8 +243,8 @@ func TestAnsweredInFront(t *testing.T) {
 	}, echo4state.Middleware(s.Middleware))
 	s.POST("/", func(echo.Context) error { return errOh })
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusAccepted)
-	want(t, "body", got.Body, "body")
+	testkit.Want(t, "status", got.StatusCode, http.StatusAccepted)
+	testkit.Want(t, "body", got.Body, "body")
 }
 
 // What runs before a response begins, whoever asked for it, runs once.
@@ -270,8 +264,8 @@ func TestBefore(t *testing.T) {
 		s.Count = 2
 		return c.String(http.StatusOK, "body")
 	}))
-	want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
-	want(t, "calls", calls, "behind front ")
+	testkit.Want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
+	testkit.Want(t, "calls", calls, "behind front ")
 }
 
 func TestHandleWithoutMiddleware(t *testing.T) {
@@ -281,6 +275,6 @@ func TestHandleWithoutMiddleware(t *testing.T) {
 		return nil
 	}))
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	want(t, "body", got.Body, adaptertest.ErrorBody)
+	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
 }

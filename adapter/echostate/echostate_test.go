@@ -16,6 +16,7 @@ import (
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/echostate"
 	"github.com/pagestate/pagestate/internal/adaptertest"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type Tally = adaptertest.Tally
@@ -31,13 +32,6 @@ func newSite(t *testing.T, o pagestate.Options) *site {
 	s := &site{echo.New(), adaptertest.New(t, o)}
 	s.Logger = slog.New(slog.DiscardHandler)
 	return s
-}
-
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
 }
 
 const echosBody = `{"message":"Internal Server Error"}` + "\n"
@@ -106,11 +100,11 @@ func TestNaiveWay(t *testing.T) {
 				return errOh
 			}), c.middleware(s.Middleware))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, http.StatusInternalServerError)
-			want(t, "body", got.Body, echosBody)
-			want(t, "sealed", got.Count, c.sealed)
-			want(t, "given back", seen.given, c.given)
-			want(t, "error in front", seen.err, errOh)
+			testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+			testkit.Want(t, "body", got.Body, echosBody)
+			testkit.Want(t, "sealed", got.Count, c.sealed)
+			testkit.Want(t, "given back", seen.given, c.given)
+			testkit.Want(t, "error in front", seen.err, errOh)
 		})
 	}
 }
@@ -145,7 +139,7 @@ func TestGivesBack(t *testing.T) {
 			})
 			s.Call(s, Tally{Gone: name == "refused"})
 			c.want.given, c.want.pattern = true, "/"
-			want(t, "seen in front", seen, c.want)
+			testkit.Want(t, "seen in front", seen, c.want)
 		})
 	}
 }
@@ -177,7 +171,7 @@ func TestHandleErrors(t *testing.T) {
 				return func(c *echo.Context) error {
 					w := c.Response()
 					err := next(c)
-					want(t, "the same response", c.Response() == w, true)
+					testkit.Want(t, "the same response", c.Response() == w, true)
 					return err
 				}
 			})
@@ -186,11 +180,11 @@ func TestHandleErrors(t *testing.T) {
 				return c.h(ctx)
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.Body, c.body)
-			want(t, "sealed", got.Count, c.count)
-			want(t, "error in front", seen.err, c.returned)
-			want(t, "lines in the log", strings.Count(s.Log.String(), "\n"), c.logged)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "body", got.Body, c.body)
+			testkit.Want(t, "sealed", got.Count, c.count)
+			testkit.Want(t, "error in front", seen.err, c.returned)
+			testkit.Want(t, "lines in the log", strings.Count(s.Log.String(), "\n"), c.logged)
 		})
 	}
 }
@@ -214,9 +208,9 @@ func TestRecover(t *testing.T) {
 				panic(errOh)
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, http.StatusTeapot)
-			want(t, "body", got.Body, "recovered")
-			want(t, "sealed", got.Count, 0)
+			testkit.Want(t, "status", got.StatusCode, http.StatusTeapot)
+			testkit.Want(t, "body", got.Body, "recovered")
+			testkit.Want(t, "sealed", got.Count, 0)
 		})
 	}
 }
@@ -233,8 +227,8 @@ func TestHandleErrorAfterHeldBody(t *testing.T) {
 				return failure
 			}))
 			got := s.Call(s, Tally{})
-			want(t, "status", got.StatusCode, http.StatusOK)
-			want(t, "body", got.Body, "body")
+			testkit.Want(t, "status", got.StatusCode, http.StatusOK)
+			testkit.Want(t, "body", got.Body, "body")
 		})
 	}
 }
@@ -252,8 +246,8 @@ func TestAnsweredInFront(t *testing.T) {
 	}, echostate.Middleware(s.Middleware))
 	s.POST("/", func(*echo.Context) error { return errOh })
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusAccepted)
-	want(t, "body", got.Body, "body")
+	testkit.Want(t, "status", got.StatusCode, http.StatusAccepted)
+	testkit.Want(t, "body", got.Body, "body")
 }
 
 // What runs before a response begins, whoever asked for it, runs once.
@@ -277,8 +271,8 @@ func TestBefore(t *testing.T) {
 		s.Count = 2
 		return c.String(http.StatusOK, "body")
 	}))
-	want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
-	want(t, "calls", calls, "front behind ")
+	testkit.Want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
+	testkit.Want(t, "calls", calls, "front behind ")
 }
 
 func TestHandleWithoutMiddleware(t *testing.T) {
@@ -288,6 +282,6 @@ func TestHandleWithoutMiddleware(t *testing.T) {
 		return nil
 	}))
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	want(t, "body", got.Body, adaptertest.ErrorBody)
+	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
 }

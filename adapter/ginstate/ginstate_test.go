@@ -17,6 +17,7 @@ import (
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/ginstate"
 	"github.com/pagestate/pagestate/internal/adaptertest"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 type Tally = adaptertest.Tally
@@ -45,13 +46,6 @@ func from(t *testing.T, h func(*gin.Context, *Tally)) gin.HandlerFunc {
 	}
 }
 
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
 // How one would write the middleware at first, and what is lost.
 func TestNaiveWays(t *testing.T) {
 	type loss struct {
@@ -74,7 +68,7 @@ func TestNaiveWays(t *testing.T) {
 				s.POST("/", c.middleware(s.Middleware), h)
 				return s.Call(s, state)
 			}
-			want(t, "loss", loss{
+			testkit.Want(t, "loss", loss{
 				written: call(Tally{Count: 1}, from(t, func(c *gin.Context, s *Tally) {
 					s.Count = 2
 					c.String(200, "body")
@@ -153,14 +147,14 @@ func TestBegins(t *testing.T) {
 			s.POST("/", ginstate.Middleware(s.Middleware), from(t, func(ctx *gin.Context, s *Tally) {
 				s.Count = 2
 				c.begin(ctx)
-				want(t, "written", ctx.Writer.Written(), true)
+				testkit.Want(t, "written", ctx.Writer.Written(), true)
 				s.Count = 3
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.Body, c.body)
-			want(t, "sealed", got.Count, 2)
-			want(t, "warnings", strings.Count(s.Log.String(), "changed too late"), 1)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "body", got.Body, c.body)
+			testkit.Want(t, "sealed", got.Count, 2)
+			testkit.Want(t, "warnings", strings.Count(s.Log.String(), "changed too late"), 1)
 		})
 	}
 }
@@ -182,8 +176,8 @@ func TestBeginsWithNotedStatus(t *testing.T) {
 				begin(c)
 			}))
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, http.StatusServiceUnavailable)
-			want(t, "sealed", got.Count, 0)
+			testkit.Want(t, "status", got.StatusCode, http.StatusServiceUnavailable)
+			testkit.Want(t, "sealed", got.Count, 0)
 		})
 	}
 }
@@ -192,12 +186,12 @@ func TestBeginsWithNotedStatus(t *testing.T) {
 func TestUnwraps(t *testing.T) {
 	s := newSite(t, pagestate.Options{})
 	s.POST("/", ginstate.Middleware(s.Middleware), ginstate.Handle(func(c *gin.Context, s *Tally) error {
-		want(t, "error", http.NewResponseController(c.Writer).EnableFullDuplex(), nil)
+		testkit.Want(t, "error", http.NewResponseController(c.Writer).EnableFullDuplex(), nil)
 		c.Writer.CloseNotify()
 		s.Count = 2
 		return nil
 	}))
-	want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
+	testkit.Want(t, "sealed", s.Call(s, Tally{Count: 1}).Count, 2)
 }
 
 // In front, c.Request and c.Writer are what they were, and the writer knows
@@ -218,13 +212,13 @@ func TestGivesBack(t *testing.T) {
 			s.Use(func(ctx *gin.Context) {
 				w, r := ctx.Writer, ctx.Request
 				defer func() {
-					want(t, "panicked", recover() != nil, name == "panic")
-					want(t, "aborted", ctx.IsAborted(), name == "refused")
-					want(t, "the same writer", ctx.Writer == w, true)
-					want(t, "the same request", ctx.Request == r, true)
-					want(t, "pattern", r.Pattern, "/*all")
-					want(t, "status", w.Status(), c.status)
-					want(t, "size", w.Size(), c.size)
+					testkit.Want(t, "panicked", recover() != nil, name == "panic")
+					testkit.Want(t, "aborted", ctx.IsAborted(), name == "refused")
+					testkit.Want(t, "the same writer", ctx.Writer == w, true)
+					testkit.Want(t, "the same request", ctx.Request == r, true)
+					testkit.Want(t, "pattern", r.Pattern, "/*all")
+					testkit.Want(t, "status", w.Status(), c.status)
+					testkit.Want(t, "size", w.Size(), c.size)
 				}()
 				ctx.Next()
 			})
@@ -266,19 +260,19 @@ func TestHandleErrors(t *testing.T) {
 			}, ginstate.Middleware(s.Middleware), func(c *gin.Context) {
 				w := c.Writer
 				c.Next()
-				want(t, "the same writer", c.Writer == w, true)
+				testkit.Want(t, "the same writer", c.Writer == w, true)
 			})
 			s.POST("/", ginstate.Handle(func(ctx *gin.Context, s *Tally) error {
 				s.Count = 2
 				return c.h(ctx)
 			}), func(*gin.Context) { later = true })
 			got := s.Call(s, Tally{Count: 1})
-			want(t, "status", got.StatusCode, c.status)
-			want(t, "body", got.Body, c.body)
-			want(t, "sealed", got.Count, c.count)
-			want(t, "recorded", recorded, c.recorded)
-			want(t, "the next handler runs", later, name == "none")
-			want(t, "errors in the log", strings.Count(s.Log.String(), "cause=oh"), len(c.recorded)/2)
+			testkit.Want(t, "status", got.StatusCode, c.status)
+			testkit.Want(t, "body", got.Body, c.body)
+			testkit.Want(t, "sealed", got.Count, c.count)
+			testkit.Want(t, "recorded", recorded, c.recorded)
+			testkit.Want(t, "the next handler runs", later, name == "none")
+			testkit.Want(t, "errors in the log", strings.Count(s.Log.String(), "cause=oh"), len(c.recorded)/2)
 		})
 	}
 }
@@ -297,8 +291,8 @@ func TestHandleErrorAfterHeldBody(t *testing.T) {
 		return errors.New("oh")
 	}))
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusOK)
-	want(t, "body", got.Body, "body")
+	testkit.Want(t, "status", got.StatusCode, http.StatusOK)
+	testkit.Want(t, "body", got.Body, "body")
 }
 
 type holder struct {
@@ -320,8 +314,8 @@ func TestRefusedWithoutBody(t *testing.T) {
 		c.String(http.StatusAccepted, "body")
 	}))
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusTeapot)
-	want(t, "body", got.Body, "")
+	testkit.Want(t, "status", got.StatusCode, http.StatusTeapot)
+	testkit.Want(t, "body", got.Body, "")
 }
 
 func TestHandleWithoutMiddleware(t *testing.T) {
@@ -331,8 +325,8 @@ func TestHandleWithoutMiddleware(t *testing.T) {
 		return nil
 	}), func(*gin.Context) { t.Error("the next one ran") })
 	got := s.Call(s, Tally{})
-	want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	want(t, "body", got.Body, adaptertest.ErrorBody)
+	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
 }
 
 // Engine.HandleContext puts Gin's own writer back into the context, so where it
@@ -357,7 +351,7 @@ func TestHandleContext(t *testing.T) {
 				c.String(http.StatusOK, "body")
 				return nil
 			}))
-			want(t, "sealed", s.Call(h, Tally{Count: 1}).Count, c.sealed)
+			testkit.Want(t, "sealed", s.Call(h, Tally{Count: 1}).Count, c.sealed)
 		})
 	}
 }

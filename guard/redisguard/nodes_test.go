@@ -5,7 +5,6 @@ package redisguard_test
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/guard/redisguard"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -68,12 +68,6 @@ func newNode(t *testing.T, secret []byte, guard pagestate.Guard) *node {
 	return n
 }
 
-func newSecret() []byte {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	return secret
-}
-
 // A browser keeps the cookies of all nodes.
 type browser struct {
 	t *testing.T
@@ -121,7 +115,7 @@ func (b *browser) send(req *http.Request, err error) (status int, body, next str
 }
 
 func TestDoubleSubmitAcrossNodes(t *testing.T) {
-	redisServer, secret := newServer(t), newSecret()
+	redisServer, secret := newServer(t), testkit.NewSecret()
 	var nodes [2]*node
 	for i := range nodes {
 		nodes[i] = newNode(t, secret, redisguard.New(redisServer.client(t, redis.Options{}), "guard:"))
@@ -138,19 +132,19 @@ func TestDoubleSubmitAcrossNodes(t *testing.T) {
 			if status == http.StatusOK {
 				next <- token
 			} else {
-				wantText(t, "refusal", body, "StateConflict")
+				testkit.WantText(t, "refusal", body, "StateConflict")
 			}
 		})
 	}
 	all.Wait()
-	want(t, "answered 200", statuses[200].Load(), 1)
-	want(t, "answered 409", statuses[409].Load(), 9)
-	want(t, "ran", nodes[0].ran.Load()+nodes[1].ran.Load(), 1)
+	testkit.Want(t, "answered 200", statuses[200].Load(), 1)
+	testkit.Want(t, "answered 409", statuses[409].Load(), 9)
+	testkit.Want(t, "ran", nodes[0].ran.Load()+nodes[1].ran.Load(), 1)
 	token = <-next
 	for i := range 4 {
 		status, body, newer := b.increment(nodes[i%2], token)
-		want(t, "goes on", status, 200)
-		want(t, "with", body, fmt.Sprintf("count=%d", i+2))
+		testkit.Want(t, "goes on", status, 200)
+		testkit.Want(t, "with", body, fmt.Sprintf("count=%d", i+2))
 		token = newer
 	}
 }
@@ -171,7 +165,7 @@ func TestRestartUnderLoad(t *testing.T) {
 			redisServer := newServer(t)
 			// With the pool full of failures, go-redis would wait a second before it dials again.
 			client := redisServer.client(t, redis.Options{PoolSize: 1000})
-			n := newNode(t, newSecret(), tt.guard(redisguard.New(client, "guard:")))
+			n := newNode(t, testkit.NewSecret(), tt.guard(redisguard.New(client, "guard:")))
 
 			statuses, stop := make(chan int), make(chan struct{})
 			var visitors sync.WaitGroup
@@ -197,7 +191,7 @@ func TestRestartUnderLoad(t *testing.T) {
 			await(200)
 			close(stop)
 			visitors.Wait()
-			want(t, "ran, of what was answered 200", n.ran.Load(), succeeded.Load())
+			testkit.Want(t, "ran, of what was answered 200", n.ran.Load(), succeeded.Load())
 		})
 	}
 }
@@ -212,10 +206,10 @@ func visit(t *testing.T, n *node, statuses chan<- int, stop <-chan struct{}) (su
 		switch status {
 		case 200:
 			succeeded++
-			want(t, "page", body, fmt.Sprintf("count=%d", succeeded))
+			testkit.Want(t, "page", body, fmt.Sprintf("count=%d", succeeded))
 			token = next
 		case 503:
-			wantText(t, "refusal", body, "StateUnavailable")
+			testkit.WantText(t, "refusal", body, "StateUnavailable")
 		}
 		select {
 		case statuses <- status:
@@ -228,7 +222,7 @@ func visit(t *testing.T, n *node, statuses chan<- int, stop <-chan struct{}) (su
 // A request with a deadline is answered by then, though Redis is silent.
 func TestSilenceOverHTTP(t *testing.T) {
 	client := newSilentServer(t).client(t, redis.Options{ReadTimeout: -1})
-	n := newNode(t, newSecret(), redisguard.New(client, "guard:"))
+	n := newNode(t, testkit.NewSecret(), redisguard.New(client, "guard:"))
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -238,7 +232,7 @@ func TestSilenceOverHTTP(t *testing.T) {
 	n.URL = front.URL
 	b := newBrowser(t)
 	status, body, _ := b.increment(n, b.open(n))
-	want(t, "status", status, 503)
-	wantText(t, "refusal", body, "StateUnavailable")
-	want(t, "ran", n.ran.Load(), 0)
+	testkit.Want(t, "status", status, 503)
+	testkit.WantText(t, "refusal", body, "StateUnavailable")
+	testkit.Want(t, "ran", n.ran.Load(), 0)
 }

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestProgramOfTheReadme(t *testing.T) {
@@ -39,10 +41,10 @@ func TestProgramOfTheReadme(t *testing.T) {
 	})
 	_, first := read(t, res, err)
 	status, second := press(first)
-	want(t, "pressed", status, 200)
-	wantText(t, "page", second, "<button>1</button>")
+	testkit.Want(t, "pressed", status, 200)
+	testkit.WantText(t, "page", second, "<button>1</button>")
 	status, _ = press(first)
-	want(t, "reloaded", status, 409)
+	testkit.Want(t, "reloaded", status, 409)
 }
 
 // runReadme compiles the program with other addresses, and runs it until the
@@ -55,7 +57,7 @@ func runReadme(t *testing.T, addresses *strings.Replacer) {
 	_, program, _ := strings.Cut(string(readme), "```go\n")
 	program, _, _ = strings.Cut(program, "```\n")
 	dir := t.TempDir()
-	for name, text := range map[string][]byte{"main.go": []byte(addresses.Replace(program)), "pagestate.key": newSecret()} {
+	for name, text := range map[string][]byte{"main.go": []byte(addresses.Replace(program)), "pagestate.key": testkit.NewSecret()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

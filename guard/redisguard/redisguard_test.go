@@ -21,6 +21,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/guard/redisguard"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -139,7 +140,7 @@ func TestRecordsExpireInTime(t *testing.T) {
 		t.Skip("there is no redis-server")
 	}
 	guard := redisguard.New(newRealServer(t).client(t, redis.Options{}), "guard:")
-	want(t, "first", guard.Claim(t.Context(), "a", 1, time.Millisecond), nil)
+	testkit.Want(t, "first", guard.Claim(t.Context(), "a", 1, time.Millisecond), nil)
 	eventually(t, "claimed again", func() bool { return guard.Claim(t.Context(), "a", 1, time.Millisecond) == nil })
 }
 
@@ -173,8 +174,8 @@ func TestClaimsAtOnce(t *testing.T) {
 		}
 	}
 	all.Wait()
-	want(t, "recorded", recorded.Load(), 1)
-	want(t, "refused", refused.Load(), 39)
+	testkit.Want(t, "recorded", recorded.Load(), 1)
+	testkit.Want(t, "refused", refused.Load(), 39)
 }
 
 // A hook stands around every command that go-redis sends.
@@ -191,7 +192,7 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 func TestClaimIsOneRoundTrip(t *testing.T) {
 	s := newServer(t)
 	client := s.client(t, redis.Options{})
-	want(t, "connect", client.Ping(t.Context()).Err(), nil)
+	testkit.Want(t, "connect", client.Ping(t.Context()).Err(), nil)
 	var count atomic.Int32
 	client.AddHook(hook(func(ctx context.Context, cmd redis.Cmder, next redis.ProcessHook) error {
 		count.Add(1)
@@ -199,9 +200,9 @@ func TestClaimIsOneRoundTrip(t *testing.T) {
 	}))
 	guard := redisguard.New(client, "guard:")
 	for revision := range uint64(3) {
-		want(t, "claim", guard.Claim(t.Context(), "a", revision, time.Hour), nil)
+		testkit.Want(t, "claim", guard.Claim(t.Context(), "a", revision, time.Hour), nil)
 	}
-	want(t, "commands", count.Load(), 3)
+	testkit.Want(t, "commands", count.Load(), 3)
 }
 
 // A lossyConn loses the answer to one claim: the server has done what it was
@@ -246,11 +247,11 @@ func TestAnswerThatIsLost(t *testing.T) {
 			}), "guard:")
 			lose.Store(true)
 			err := guard.Claim(t.Context(), "a", 1, time.Hour)
-			want(t, "was lost", lose.Load(), false)
-			want(t, "recorded", err == nil, tt.ok)
-			want(t, "taken for a conflict", errors.Is(err, pagestate.ErrConflict), false)
+			testkit.Want(t, "was lost", lose.Load(), false)
+			testkit.Want(t, "recorded", err == nil, tt.ok)
+			testkit.Want(t, "taken for a conflict", errors.Is(err, pagestate.ErrConflict), false)
 			err = guard.Claim(t.Context(), "a", 1, time.Hour)
-			want(t, "claimed once more", errors.Is(err, pagestate.ErrConflict), true)
+			testkit.Want(t, "claimed once more", errors.Is(err, pagestate.ErrConflict), true)
 		})
 	}
 }
@@ -284,8 +285,8 @@ func TestClaimEndsWithItsContext(t *testing.T) {
 					ctx, cancel := end(t.Context())
 					defer cancel()
 					err := guard.Claim(ctx, "a", 1, time.Hour)
-					want(t, "refused", err != nil, true)
-					want(t, "as a conflict", errors.Is(err, pagestate.ErrConflict), false)
+					testkit.Want(t, "refused", err != nil, true)
+					testkit.Want(t, "as a conflict", errors.Is(err, pagestate.ErrConflict), false)
 				}
 			})
 		}
@@ -313,7 +314,7 @@ func TestNothingWaitsForEver(t *testing.T) {
 				defer cancel()
 			}
 			err := redisguard.New(client, "guard:").Claim(ctx, "a", 1, time.Hour)
-			want(t, "refused", err != nil, true)
+			testkit.Want(t, "refused", err != nil, true)
 			eventually(t, "no goroutine is left", func() bool {
 				stacks := make([]byte, 1<<20)
 				stacks = stacks[:runtime.Stack(stacks, true)]
@@ -336,7 +337,7 @@ func TestDeadlineOfAnOpenGuard(t *testing.T) {
 	client := newSilentServer(t).client(t, redis.Options{ContextTimeoutEnabled: true})
 	guard := redisguard.New(client, "guard:").FailOpen(slog.New(slog.DiscardHandler))
 	ctx := lateContext{t.Context(), time.Now().Add(20 * time.Millisecond)}
-	want(t, "refused", guard.Claim(ctx, "a", 1, time.Hour) != nil, true)
+	testkit.Want(t, "refused", guard.Claim(ctx, "a", 1, time.Hour) != nil, true)
 }
 
 func TestFailure(t *testing.T) {
@@ -348,7 +349,7 @@ func TestFailure(t *testing.T) {
 		"down":   {func(t *testing.T, s *server, client *redis.Client) { s.kill() }, "could not be asked"},
 		"closed": {func(t *testing.T, s *server, client *redis.Client) { client.Close() }, "client is closed"},
 		"another's key": {func(t *testing.T, s *server, client *redis.Client) {
-			want(t, "push", client.LPush(t.Context(), "guard:"+instance, "x").Err(), nil)
+			testkit.Want(t, "push", client.LPush(t.Context(), "guard:"+instance, "x").Err(), nil)
 		}, "refused a claim"},
 		"unknown command": {func(t *testing.T, s *server, client *redis.Client) { client.AddHook(hook(renamed)) }, "refused a claim: ERR unknown command"},
 	} {
@@ -361,15 +362,15 @@ func TestFailure(t *testing.T) {
 			if err == nil {
 				t.Fatal("there is no error")
 			}
-			want(t, "is a conflict", errors.Is(err, pagestate.ErrConflict), false)
-			wantText(t, "error", err.Error(), tt.says)
+			testkit.Want(t, "is a conflict", errors.Is(err, pagestate.ErrConflict), false)
+			testkit.WantText(t, "error", err.Error(), tt.says)
 
 			var log bytes.Buffer
 			open := guard.FailOpen(slog.New(slog.NewTextHandler(&log, nil)))
-			want(t, "when open", open.Claim(t.Context(), instance, 1, time.Hour), nil)
-			wantText(t, "warning", log.String(), "level=WARN", "unguarded", tt.says)
+			testkit.Want(t, "when open", open.Claim(t.Context(), instance, 1, time.Hour), nil)
+			testkit.WantText(t, "warning", log.String(), "level=WARN", "unguarded", tt.says)
 			for _, text := range []string{err.Error(), log.String()} {
-				want(t, "names the key", strings.Contains(text, instance), false)
+				testkit.Want(t, "names the key", strings.Contains(text, instance), false)
 			}
 		})
 	}
@@ -394,29 +395,13 @@ func TestFailOpen(t *testing.T) {
 	open := closed.FailOpen(nil)
 	run(t, open, claim{"a", 1, true}, claim{"a", 1, false})
 	s.kill()
-	want(t, "open", open.Claim(t.Context(), "a", 1, time.Hour), nil)
-	want(t, "closed", closed.Claim(t.Context(), "a", 1, time.Hour) != nil, true)
+	testkit.Want(t, "open", open.Claim(t.Context(), "a", 1, time.Hour), nil)
+	testkit.Want(t, "closed", closed.Claim(t.Context(), "a", 1, time.Hour) != nil, true)
 	s.start()
 	run(t, open, claim{"a", 1, true}, claim{"a", 1, false})
 }
 
 func TestNewWithoutAClient(t *testing.T) {
-	defer func() { want(t, "panics", recover() != nil, true) }()
+	defer func() { testkit.Want(t, "panics", recover() != nil, true) }()
 	redisguard.New(nil, "guard:")
-}
-
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
-func wantText(t *testing.T, what, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%s: %q is not in: %s", what, part, text)
-		}
-	}
 }

@@ -4,20 +4,16 @@
 package integration_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -27,13 +23,13 @@ type app struct {
 	t   *testing.T
 	mw  *pagestate.Middleware
 	mux *http.ServeMux
-	log *logBuffer
+	log *testkit.Log
 }
 
 func newApp(t *testing.T, r *pagestate.Registry, o pagestate.Options) *app {
 	t.Helper()
-	a := &app{t: t, mux: http.NewServeMux(), log: new(logBuffer)}
-	o.Secrets = [][]byte{newSecret()}
+	a := &app{t: t, mux: http.NewServeMux(), log: new(testkit.Log)}
+	o.Secrets = [][]byte{testkit.NewSecret()}
 	o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
 	o.User = func(r *http.Request) string { return userOf(r.Context()) }
 	o.Logger = slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -42,42 +38,13 @@ func newApp(t *testing.T, r *pagestate.Registry, o pagestate.Options) *app {
 		t.Fatal(err)
 	}
 	a.mw = mw
-	a.Server = httptest.NewServer(recovered(authenticated(mw.Handler(a.mux))))
+	a.Server = httptest.NewServer(testkit.Recovered(testkit.Authenticated(mw.Handler(a.mux))))
 	t.Cleanup(a.Close)
 	return a
 }
 
-func newSecret() []byte {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	return secret
-}
-
-type userKey struct{}
-
-// authenticated stands for a login: the visitor is who the request says.
-func authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, r.Header.Get("User"))))
-	})
-}
-
-func userOf(ctx context.Context) string {
-	user, _ := ctx.Value(userKey{}).(string)
-	return user
-}
-
-// recovered stands for an application's own recoverer.
-func recovered(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if recover() != nil {
-				w.WriteHeader(http.StatusTeapot)
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
-}
+// userOf is what the documents call it.
+var userOf = testkit.UserOf
 
 // page attaches a state for whoever asks, and answers with its token.
 func page[T any](a *app, path string, state func(r *http.Request) *T) {
@@ -133,7 +100,7 @@ func wantStatus(t *testing.T, p pagestatetest.Page, status int) pagestatetest.Pa
 
 func wantBody(t *testing.T, p pagestatetest.Page, body string) pagestatetest.Page {
 	t.Helper()
-	want(t, "body", wantStatus(t, p, http.StatusOK).Text, body)
+	testkit.Want(t, "body", wantStatus(t, p, http.StatusOK).Text, body)
 	return p
 }
 
@@ -141,49 +108,13 @@ func wantBody(t *testing.T, p pagestatetest.Page, body string) pagestatetest.Pag
 func wantRefused(t *testing.T, p pagestatetest.Page, err error) {
 	t.Helper()
 	pagestatetest.Refused(t, p.Response, err)
-	want(t, "media type", p.Header.Get("Content-Type"), "application/json")
-	want(t, "caching", p.Header.Get("Cache-Control"), "no-store")
-	want(t, "a token", p.Header.Get("Page-State"), "")
+	testkit.Want(t, "media type", p.Header.Get("Content-Type"), "application/json")
+	testkit.Want(t, "caching", p.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "a token", p.Header.Get("Page-State"), "")
 }
 
 // errOther is any error but those of pagestate.
 var errOther = errors.New("the disk is full")
-
-// logBuffer is safe for concurrent use.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// want fails unless got is want.
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
-// wantText fails unless the text has each of the parts.
-func wantText(t *testing.T, what, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%s has no %q: %s", what, part, text)
-		}
-	}
-}
 
 // titles is a list of todos as text.
 func titles(todos []*Todo) string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Card shows a title in one of several ways.
@@ -68,8 +69,8 @@ func TestBlockThatIsNotRegistered(t *testing.T) {
 			card := a.browser().Get("/")
 			wantRefused(t, call(card, "/view?name="+name), errOther)
 			wantRefused(t, call(card, "/unseen?name="+name), errOther)
-			wantText(t, "log", a.log.String(), "has no template", "Card.Body")
-			wantText(t, "the page afterwards", call(card, "/").Text, `<p>tea &amp; milk</p>`)
+			testkit.WantText(t, "log", a.log.String(), "has no template", "Card.Body")
+			testkit.WantText(t, "the page afterwards", call(card, "/").Text, `<p>tea &amp; milk</p>`)
 		})
 	}
 }

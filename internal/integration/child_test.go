@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -145,13 +146,13 @@ func TestChildIsResumedWithNewArguments(t *testing.T) {
 	}
 	ada := newSearchApp(t, d).browser()
 	page := ada.Get("/")
-	want(t, "tokens in the page", len(page.Tokens), 2)
+	testkit.Want(t, "tokens in the page", len(page.Tokens), 2)
 
 	page = searchFor(page, "tea")
-	wantText(t, "page", page.Text, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
+	testkit.WantText(t, "page", page.Text, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
 	results := wantBody(t, call(ada.Page(page.Tokens[1]), "/long"), "[green tea black tea]")
 	page = searchFor(ada.Page(page.Tokens[0], results.Tokens[0]), "milk")
-	wantText(t, "page", page.Text, `<ul><li>milk</li></ul>`)
+	testkit.WantText(t, "page", page.Text, `<ul><li>milk</li></ul>`)
 }
 
 func TestChildTokens(t *testing.T) {

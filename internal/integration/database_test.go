@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"modernc.org/sqlite"
+
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Todo is a row.
@@ -147,7 +149,7 @@ func (d *database) selects() int {
 // wantClosed fails if a connection was not given back.
 func (d *database) wantClosed() {
 	d.t.Helper()
-	want(d.t, "connections in use", d.db.Stats().InUse, 0)
+	testkit.Want(d.t, "connections in use", d.db.Stats().InUse, 0)
 }
 
 // statements are those that were run. Safe for concurrent use.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestCodeInDocuments(t *testing.T) {
@@ -19,7 +21,7 @@ func TestCodeInDocuments(t *testing.T) {
 				t.Fatal(err)
 			}
 			blocks := goBlocks(string(text))
-			want(t, "has code", len(blocks) > 0, true)
+			testkit.Want(t, "has code", len(blocks) > 0, true)
 			for _, block := range blocks {
 				if !strings.Contains(sources, unindented(block)) {
 					t.Errorf("none of the tests has this code:\n%s", block)
@@ -43,12 +45,12 @@ func TestCodeOfTestsInReadme(t *testing.T) {
 			continue
 		}
 		found++
-		want(t, "in the tests: "+block, strings.Contains(tests, unindented(block)), true)
+		testkit.Want(t, "in the tests: "+block, strings.Contains(tests, unindented(block)), true)
 		if strings.HasPrefix(block, "func Test") {
-			want(t, "in the package comment: "+block, strings.Contains(unindented(comment), unindented(block)), true)
+			testkit.Want(t, "in the package comment: "+block, strings.Contains(unindented(comment), unindented(block)), true)
 		}
 	}
-	want(t, "blocks", found, 2)
+	testkit.Want(t, "blocks", found, 2)
 }
 
 // readSources returns the text of the files that a pattern matches.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -121,7 +122,7 @@ type tab struct {
 }
 
 func TestRotationDrill(t *testing.T) {
-	old, next := newSecret(), newSecret()
+	old, next := testkit.NewSecret(), testkit.NewSecret()
 	p := newPair(t)
 	browser := p.browser()
 	var left []tab // opened at each step on each node
@@ -182,7 +183,7 @@ func TestRotationDrill(t *testing.T) {
 // Without the first step, a page that was opened on one node is refused by the
 // other.
 func TestRotationWithoutListingFirst(t *testing.T) {
-	old, next := newSecret(), newSecret()
+	old, next := testkit.NewSecret(), testkit.NewSecret()
 	p := newPair(t)
 	counting.start(p, 0, pagestate.Options{Secrets: [][]byte{next, old}})
 	counting.start(p, 1, pagestate.Options{Secrets: [][]byte{old}})
@@ -195,7 +196,7 @@ func TestRotationWithoutListingFirst(t *testing.T) {
 // A token that is good when MaxAge has passed since the last server promoted
 // the new secret is sealed with it, whatever was done with the page.
 func TestWhenToDropASecret(t *testing.T) {
-	old, next := newSecret(), newSecret()
+	old, next := testkit.NewSecret(), testkit.NewSecret()
 	p := newPair(t)
 	start := func(secrets ...[]byte) {
 		for i := range p.nodes {
@@ -209,10 +210,10 @@ func TestWhenToDropASecret(t *testing.T) {
 
 	p.clock.Advance(time.Hour)
 	looked = wantStatus(t, call(looked, "/look"), http.StatusOK)
-	want(t, "a new token for an early look", looked.Header.Get("Page-State"), "")
+	testkit.Want(t, "a new token for an early look", looked.Header.Get("Page-State"), "")
 	p.clock.Advance(12 * time.Hour)
 	looked = wantStatus(t, call(looked, "/look"), http.StatusOK)
-	want(t, "a new token for a late look", looked.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "a new token for a late look", looked.Header.Get("Page-State") != "", true)
 
 	p.clock.Advance(11*time.Hour + time.Second)
 	wantRefused(t, call(untouched, "/look"), pagestate.ErrExpired)
@@ -225,7 +226,7 @@ func TestWhenToDropASecret(t *testing.T) {
 func TestCutOffDrill(t *testing.T) {
 	p := newPair(t)
 	p.clock.Advance(time.Date(2026, time.July, 1, 10, 0, 0, 0, time.UTC).Sub(p.clock.Now()))
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}}
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
 	for i := range p.nodes {
 		counting.start(p, i, o)
 	}
@@ -251,7 +252,7 @@ func TestCutOffDrill(t *testing.T) {
 			p.on(i)
 			wantRefused(t, call(page, "/change"), pagestate.ErrExpired)
 		}
-		want(t, "handlers that ran", n.runs.Load()-runs, 0)
+		testkit.Want(t, "handlers that ran", n.runs.Load()-runs, 0)
 		p.on(i)
 		after = wantStatus(t, call(after, "/change"), http.StatusOK)
 		p.on(i)
@@ -287,7 +288,7 @@ var ordersAfter = release[orderAfter]{
 
 func TestRollingDeploy(t *testing.T) {
 	p := newPair(t)
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}}
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
 	ordersBefore.start(p, 0, o)
 	ordersBefore.start(p, 1, o)
 	page := wantBody(t, call(p.browser().Get("/"), "/change"), "{Step:2 Coupon:spring Mail:ada@example.org Note:ring twice}")
@@ -300,7 +301,7 @@ func TestRollingDeploy(t *testing.T) {
 	// The former version finds no coupon, and drops the gift: it seals what has
 	// another shape also if nothing changes.
 	page = wantBody(t, call(page, "/look"), "{Step:3 Coupon: Mail:ada@example.org Note:}")
-	want(t, "a new token", page.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "a new token", page.Header.Get("Page-State") != "", true)
 	page = wantBody(t, call(page, "/look"), "{Step:3 Gift:false Email:ada@example.org Remark:}")
 
 	ordersAfter.start(p, 0, o)
@@ -310,7 +311,7 @@ func TestRollingDeploy(t *testing.T) {
 // The field comes in a first deploy and is used in a second.
 func TestRollingDeployInTwoSteps(t *testing.T) {
 	p := newPair(t)
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}}
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
 	known := release[orderAfter]{first: orderAfter{Step: 1}, change: func(o *orderAfter) { o.Step++ }}
 
 	ordersBefore.start(p, 0, o)
@@ -356,7 +357,7 @@ func TestRollingDeployOfAnotherKind(t *testing.T) {
 // to go on with what it has sealed itself.
 func testOutdated[A, B any](t *testing.T, a release[A], b release[B]) {
 	p := newPair(t)
-	o := pagestate.Options{Secrets: [][]byte{newSecret()}}
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
 	a.start(p, 0, o)
 	b.start(p, 1, o)
 	for i, n := range p.nodes {
@@ -364,9 +365,9 @@ func testOutdated[A, B any](t *testing.T, a release[A], b release[B]) {
 		page := wantStatus(t, p.browser().Get("/"), http.StatusOK)
 		other := p.nodes[1-i]
 		wantRefused(t, call(page, "/look"), pagestate.ErrOutdated)
-		want(t, "handlers that ran", other.runs.Load(), 0)
+		testkit.Want(t, "handlers that ran", other.runs.Load(), 0)
 		wantStatus(t, call(page, "/look"), http.StatusOK)
-		want(t, "handlers that ran", n.runs.Load(), 1)
+		testkit.Want(t, "handlers that ran", n.runs.Load(), 1)
 		n.runs.Store(0)
 	}
 }

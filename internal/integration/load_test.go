@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"modernc.org/sqlite"
 )
 
@@ -72,7 +73,7 @@ func TestMegabyteThatIsLoaded(t *testing.T) {
 	small := ada.Get("/")
 	d.exec(`UPDATE list SET text = ?`, strings.Repeat("x", 1<<20))
 	large := ada.Get("/")
-	want(t, "length", len(large.Text), len(small.Text))
+	testkit.Want(t, "length", len(large.Text), len(small.Text))
 	wantBody(t, call(large, "/"), fmt.Sprint("home", 1<<20))
 	wantBody(t, call(small, "/"), fmt.Sprint("home", 1<<20))
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -74,17 +75,17 @@ var orderPage = template.Must(template.New("").Parse(`<form method="post" action
 func TestFromHiddenFields(t *testing.T) {
 	before := browse(t, handler(moreByFields))
 	res := before.Page().Submit("/order", url.Values{"article": {"tea"}, "quantity": {"1"}, "price": {"0"}})
-	wantText(t, "page before", res.Text, "<p>2 tea at 0</p>") // as the visitor wished
+	testkit.WantText(t, "page before", res.Text, "<p>2 tea at 0</p>") // as the visitor wished
 
 	p := prices{"tea": 5}
 	mw, after := newOrders(t, p)
 	req := pagestatetest.NewRequest(t, mw, "POST", "/order", nil, &Order{Article: "tea", Quantity: 1})
 	o := pagestatetest.State[Order](t, mw, req, respond(after, req))
-	want(t, "order after", fmt.Sprint(o.Quantity, o.Article, o.Price), "2tea5")
+	testkit.Want(t, "order after", fmt.Sprint(o.Quantity, o.Article, o.Price), "2tea5")
 
 	req = pagestatetest.NewRequest(t, mw, "POST", "/order", nil, &Order{Article: "tea"})
 	p["tea"] = 6
-	want(t, "today's price", pagestatetest.State[Order](t, mw, req, respond(after, req)).Price, 6)
+	testkit.Want(t, "today's price", pagestatetest.State[Order](t, mw, req, respond(after, req)).Price, 6)
 	delete(p, "tea")
 	pagestatetest.Refused(t, respond(after, req), pagestate.ErrStale)
 
@@ -98,7 +99,7 @@ func newOrders(t *testing.T, p prices) (*pagestate.Middleware, http.Handler) {
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Order](registry, "order", pagestate.LoadWith(p.load))
 	mw, err := pagestate.New(registry, pagestate.Options{
-		Secrets: [][]byte{newSecret()},
+		Secrets: [][]byte{testkit.NewSecret()},
 		Session: pagestate.Cookie(http.Cookie{Name: "pagestate"}),
 	})
 	if err != nil {

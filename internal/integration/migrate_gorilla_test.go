@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -112,7 +113,7 @@ func browse(t *testing.T, h http.Handler) *pagestatetest.Browser {
 }
 
 func newShop() *shop {
-	store := sessions.NewCookieStore(newSecret())
+	store := sessions.NewCookieStore(testkit.NewSecret())
 	store.Options.Secure = false // these tests speak plain HTTP
 	return &shop{store}
 }
@@ -127,7 +128,7 @@ func (s *shop) before() http.Handler {
 
 // after is the shop with post in the place of filterArticles.
 func (s *shop) after(t *testing.T, post http.Handler) http.Handler {
-	store, secrets := s.sessions, [][]byte{newSecret()}
+	store, secrets := s.sessions, [][]byte{testkit.NewSecret()}
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Articles](registry, "articles")
 	mw, err := pagestate.New(registry, pagestate.Options{
@@ -154,9 +155,9 @@ func sortedTab(browser *pagestatetest.Browser) pagestatetest.Page {
 func TestFromGorillaSessions(t *testing.T) {
 	s := newShop()
 	before := browse(t, s.before())
-	wantText(t, "page before", sortedTab(before).Text, "<p>milk by price</p>") // the second tab's word
+	testkit.WantText(t, "page before", sortedTab(before).Text, "<p>milk by price</p>") // the second tab's word
 	after := browse(t, s.after(t, pagestate.Handle(filterArticles)))
-	wantText(t, "page after", sortedTab(after).Text, "<p>tea by price</p>")
+	testkit.WantText(t, "page after", sortedTab(after).Text, "<p>tea by price</p>")
 }
 
 // TestPageFromBeforeTheDeploy goes on where its session is, and then by itself.
@@ -174,8 +175,8 @@ func TestPageFromBeforeTheDeploy(t *testing.T) {
 	old := browser.Get("/articles").Submit("/articles", url.Values{"word": {"tea"}})
 	deployed = 1
 	page := old.Submit("/articles", url.Values{"sort": {"price"}})
-	wantText(t, "page", page.Text, "<p>tea by price</p>")
+	testkit.WantText(t, "page", page.Text, "<p>tea by price</p>")
 	page = page.Submit("/articles", url.Values{"word": {"milk"}})
-	wantText(t, "page", page.Text, "<p>milk by price</p>")
-	wantText(t, "the old page again", old.Submit("/articles", url.Values{"sort": {"name"}}).Text, "<p>tea by name</p>")
+	testkit.WantText(t, "page", page.Text, "<p>milk by price</p>")
+	testkit.WantText(t, "the old page again", old.Submit("/articles", url.Values{"sort": {"name"}}).Text, "<p>tea by name</p>")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -114,7 +115,7 @@ func (c *club) before() http.Handler {
 }
 
 func (c *club) after(t *testing.T) http.Handler {
-	sessions, secrets := c.sessions, [][]byte{newSecret()}
+	sessions, secrets := c.sessions, [][]byte{testkit.NewSecret()}
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Signup](registry, "signup")
 	mux := http.NewServeMux()
@@ -149,11 +150,11 @@ func answered(browser *pagestatetest.Browser) (first, second pagestatetest.Page)
 
 func TestFromSCS(t *testing.T) {
 	_, mixed := answered(browse(t, newClub().before()))
-	wantText(t, "page before", mixed.Text, "<p>2: Ada, Grace</p>") // one form out of two
+	testkit.WantText(t, "page before", mixed.Text, "<p>2: Ada, Grace</p>") // one form out of two
 
 	first, second := answered(browse(t, newClub().after(t)))
-	wantText(t, "first tab", first.Submit("/signup", url.Values{"answer": {"gold"}}).Text, "<p>2: Ada, gold</p>")
-	wantText(t, "second tab", second.Text, "<p>1: Grace, </p>")
+	testkit.WantText(t, "first tab", first.Submit("/signup", url.Values{"answer": {"gold"}}).Text, "<p>2: Ada, gold</p>")
+	testkit.WantText(t, "second tab", second.Text, "<p>1: Grace, </p>")
 }
 
 func TestLoginWithSCS(t *testing.T) {
@@ -164,12 +165,12 @@ func TestLoginWithSCS(t *testing.T) {
 	pagestatetest.Refused(t, anonymous.Submit("/signup", nil).Response, pagestate.ErrInvalid)
 
 	adas := browser.Get("/signup")
-	wantText(t, "Ada's page", adas.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
+	testkit.WantText(t, "Ada's page", adas.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
 	wantStatus(t, browser.Page().Submit("/login", login), http.StatusOK)
 	pagestatetest.Refused(t, adas.Submit("/signup", nil).Response, pagestate.ErrInvalid)
 
 	here := browser.Get("/signup").Submit("/login-here", nil)
-	wantText(t, "the page of a login", here.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
+	testkit.WantText(t, "the page of a login", here.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
 
 	again := browser.Get("/signup")
 	wantStatus(t, browser.Page().Submit("/logout", nil), http.StatusOK)
@@ -189,5 +190,5 @@ func TestSessionOfSCSInATest(t *testing.T) {
 	c.sessions.Put(ctx, "pagestate", rand.Text())
 	req := requestWith(ctx)
 	pagestatetest.Carry(t, c.mw, req, &Signup{Step: 1, Name: "Ada"})
-	want(t, "step", pagestatetest.State[Signup](t, c.mw, req, respond(handler, req)).Step, 2)
+	testkit.Want(t, "step", pagestatetest.State[Signup](t, c.mw, req, respond(handler, req)).Step, 2)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -97,28 +98,28 @@ func TestHundredReferences(t *testing.T) {
 		fmt.Fprint(w, strings.Join(tokens, "\n"))
 	})
 	action(a, "/", func(r *http.Request, s *Selection) (string, error) {
-		want(t, "references", len(s.Picked), 2*rows)
+		testkit.Want(t, "references", len(s.Picked), 2*rows)
 		for i, todo := range s.Picked[:rows] {
-			want(t, "the same pointer", s.Picked[i+rows], todo)
-			want(t, "title", todo.Title, fmt.Sprint("todo ", i))
+			testkit.Want(t, "the same pointer", s.Picked[i+rows], todo)
+			testkit.Want(t, "title", todo.Title, fmt.Sprint("todo ", i))
 		}
-		want(t, "the same pointer", s.Latest, s.Picked[rows-1])
-		want(t, "SELECTs for the state", d.selects(), 1)
+		testkit.Want(t, "the same pointer", s.Latest, s.Picked[rows-1])
+		testkit.Want(t, "SELECTs for the state", d.selects(), 1)
 		for i, todo := range s.Picked[:rows] {
 			row, err := pagestate.Child[Row](r.Context(), s, fmt.Sprint(i), nil)
 			if err != nil {
 				return "", err
 			}
-			want(t, "the same pointer", row.Todo, todo)
+			testkit.Want(t, "the same pointer", row.Todo, todo)
 		}
-		want(t, "SELECTs for children of the same rows", d.selects(), 0)
+		testkit.Want(t, "SELECTs for children of the same rows", d.selects(), 0)
 		row, err := pagestate.Child[Row](r.Context(), s, fmt.Sprint(rows), nil)
-		want(t, "SELECTs for a child of another row", d.selects(), 1)
+		testkit.Want(t, "SELECTs for a child of another row", d.selects(), 1)
 		return row.Todo.Title, err
 	})
 
 	selected := a.browser().Get("/")
-	want(t, "SELECTs of the page", d.selects(), 0)
+	testkit.Want(t, "SELECTs of the page", d.selects(), 0)
 	wantBody(t, call(selected, "/"), "another")
 }
 
@@ -206,17 +207,17 @@ func TestOptionalReferences(t *testing.T) {
 	d.delete(milk)
 	d.selects()
 	after := wantBody(t, call(board, "/"), "true [tea bread] 1 true\n")
-	want(t, "SELECTs", d.selects(), 1)
-	want(t, "sealed without them", after.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "SELECTs", d.selects(), 1)
+	testkit.Want(t, "sealed without them", after.Header.Get("Page-State") != "", true)
 	again := wantBody(t, call(after, "/"), "true [tea bread] 1 true\n")
-	want(t, "and then unchanged", again.Header.Get("Page-State"), "")
+	testkit.Want(t, "and then unchanged", again.Header.Get("Page-State"), "")
 }
 
 func TestUnsavedRowCannotBeSealed(t *testing.T) {
 	d := newDatabase(t)
 	a := newTodoApp(t, d, &Todo{Title: "not in the database"})
 	pagestatetest.Refused(t, a.browser().Get("/row").Response, errOther)
-	wantText(t, "log", a.log.String(), "Row.Todo", "save the row first")
+	testkit.WantText(t, "log", a.log.String(), "Row.Todo", "save the row first")
 }
 
 // TestErrorsOfFetch: only what says that the row is gone takes the component off

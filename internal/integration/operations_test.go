@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -34,7 +35,7 @@ func readSecrets(files ...string) ([][]byte, error) {
 func TestReadSecrets(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	for _, file := range []string{first, second} {
-		if err := os.WriteFile(file, newSecret(), 0o600); err != nil {
+		if err := os.WriteFile(file, testkit.NewSecret(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,18 +70,18 @@ func TestMetrics(t *testing.T) {
 	metrics.Add("refused", 1)
 	rec := httptest.NewRecorder()
 	inside.ServeHTTP(rec, httptest.NewRequest("GET", "/debug/vars", nil))
-	wantText(t, "the page", rec.Body.String(), `"pagestate": {"refused": `)
+	testkit.WantText(t, "the page", rec.Body.String(), `"pagestate": {"refused": `)
 
 	// Whoever serves this one shows the metrics to everybody.
 	rec = httptest.NewRecorder()
 	http.DefaultServeMux.ServeHTTP(rec, httptest.NewRequest("GET", "/debug/vars", nil))
-	want(t, "status of the default mux", rec.Code, http.StatusOK)
+	testkit.Want(t, "status of the default mux", rec.Code, http.StatusOK)
 }
 
 // A browser that sends no Sec-Fetch-Site is believed if its Origin is the Host.
 func TestProxyAndHost(t *testing.T) {
 	p := newPair(t)
-	counting.start(p, 0, pagestate.Options{Secrets: [][]byte{newSecret()}})
+	counting.start(p, 0, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}})
 	node := httptest.NewServer(p.nodes[0])
 	t.Cleanup(node.Close)
 	target, err := url.Parse(node.URL)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Pages show two todos at a time.
@@ -57,7 +58,7 @@ func TestHandlerThatLoadsAgain(t *testing.T) {
 
 	first := a.browser().Get("/pages")
 	next := call(first, "/next")
-	want(t, "another page", next.Text != call(first, "/show").Text, true)
-	want(t, "the same when it is resumed", call(next, "/show").Text, next.Text)
-	want(t, "warnings", strings.Contains(a.log.String(), "WARN"), false)
+	testkit.Want(t, "another page", next.Text != call(first, "/show").Text, true)
+	testkit.Want(t, "the same when it is resumed", call(next, "/show").Text, next.Text)
+	testkit.Want(t, "warnings", strings.Contains(a.log.String(), "WARN"), false)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Filter is a component whose page has a script.
@@ -94,8 +95,8 @@ func TestPublicFields(t *testing.T) {
 				return
 			}
 			found := publicPattern.FindStringSubmatch(page.Text)
-			want(t, "in the attribute", html.UnescapeString(found[1]), test.public)
-			want(t, "in the script", found[2], test.public)
+			testkit.Want(t, "in the attribute", html.UnescapeString(found[1]), test.public)
+			testkit.Want(t, "in the script", found[2], test.public)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Feed shows the todos of a list, as they are when it is rendered.
@@ -55,10 +56,10 @@ func TestQueryGivesWhatThereIsToday(t *testing.T) {
 	list := d.newList("home")
 	tea := d.newTodo(list, "tea")
 	feed := newFeedApp(t, d, list).browser().Get("/")
-	want(t, "SELECTs of the page", d.selects(), 0)
+	testkit.Want(t, "SELECTs of the page", d.selects(), 0)
 
 	wantBody(t, call(feed, "/"), "tea")
-	want(t, "SELECTs of a loop", d.selects(), 1)
+	testkit.Want(t, "SELECTs of a loop", d.selects(), 1)
 	d.newTodo(list, "milk")
 	wantBody(t, call(feed, "/"), "tea, milk")
 	d.delete(tea)
@@ -71,8 +72,8 @@ func TestQueryThatIsNotAskedIsNotRun(t *testing.T) {
 	list := d.newList("home")
 	feed := newFeedApp(t, d, list).browser().Get("/")
 	res := wantBody(t, call(feed, "/fewer"), fmt.Sprint("list ", list))
-	want(t, "sealed", res.Header.Get("Page-State") != "", true)
-	want(t, "SELECTs", d.selects(), 0)
+	testkit.Want(t, "sealed", res.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "SELECTs", d.selects(), 0)
 }
 
 func TestLoopThatStopsEarlyClosesItsRows(t *testing.T) {
@@ -107,7 +108,7 @@ func TestErrorOfAQueryIsYieldedOnce(t *testing.T) {
 			for _, err := range todosOf(list).All(ctx) {
 				if err != nil {
 					errs++
-					want(t, "cancelled", errors.Is(err, context.Canceled), true)
+					testkit.Want(t, "cancelled", errors.Is(err, context.Canceled), true)
 					continue
 				}
 				if rows++; rows == stopAfter {
@@ -115,8 +116,8 @@ func TestErrorOfAQueryIsYieldedOnce(t *testing.T) {
 				}
 				time.Sleep(time.Millisecond) // the rows are closed by a goroutine of database/sql
 			}
-			want(t, "stopped early", rows < 1000, true)
-			want(t, "errors", errs, 1)
+			testkit.Want(t, "stopped early", rows < 1000, true)
+			testkit.Want(t, "errors", errs, 1)
 			d.wantClosed()
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -30,7 +31,7 @@ func TestTwoBrowsers(t *testing.T) {
 
 	wantRefused(t, call(gone, "/edit"), pagestate.ErrStale)
 	wantBody(t, call(there, "/edit"), "milk")
-	wantText(t, "log", a.log.String(), "code=StaleComponentState", `row`, `todo`)
+	testkit.WantText(t, "log", a.log.String(), "code=StaleComponentState", `row`, `todo`)
 	if key := fmt.Sprint(tea.ID); key != "73450111" || strings.Contains(a.log.String(), key) {
 		t.Errorf("the key %s is in the log: %s", key, a.log)
 	}
@@ -59,15 +60,15 @@ func TestStaleAnswers(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			res := wantStatus(t, test.res, http.StatusGone)
-			want(t, "media type", res.Header.Get("Content-Type"), test.media)
-			want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
-			wantText(t, "body", res.Text, "StaleComponentState", "What you were working on no longer exists.")
+			testkit.Want(t, "media type", res.Header.Get("Content-Type"), test.media)
+			testkit.Want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
+			testkit.WantText(t, "body", res.Text, "StaleComponentState", "What you were working on no longer exists.")
 			reswap, retarget := "", ""
 			if test.htmx {
 				reswap, retarget = "delete", "closest [data-page-state]"
 			}
-			want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), reswap)
-			want(t, "HX-Retarget", res.Header.Get("HX-Retarget"), retarget)
+			testkit.Want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), reswap)
+			testkit.Want(t, "HX-Retarget", res.Header.Get("HX-Retarget"), retarget)
 		})
 	}
 }
@@ -99,9 +100,9 @@ func TestRenderInsteadOfRemoving(t *testing.T) {
 	wantRefused(t, call(row, "/row"), pagestate.ErrStale)
 	ada.Header.Set("HX-Request", "true")
 	res := wantBody(t, call(row, "/row"), `<li>Somebody has deleted this one.</li>`)
-	want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), "")
-	want(t, "a token", res.Header.Get("Page-State"), "")
-	want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "HX-Reswap", res.Header.Get("HX-Reswap"), "")
+	testkit.Want(t, "a token", res.Header.Get("Page-State"), "")
+	testkit.Want(t, "caching", res.Header.Get("Cache-Control"), "no-store")
 }
 
 // TestErrorsOfHandlers: of what a handler returns, only ErrStale is stale.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
@@ -141,7 +142,7 @@ func newThrottled(t *testing.T) *throttled {
 	registry := pagestate.NewRegistry()
 	pagestate.Register[visits](registry, "visits")
 	mw, err := pagestate.New(registry, pagestate.Options{
-		Secrets:      [][]byte{newSecret()},
+		Secrets:      [][]byte{testkit.NewSecret()},
 		Session:      pagestate.Cookie(http.Cookie{Name: "binding"}),
 		ErrorHandler: limit.answer,
 		Clock:        a.clock.Now,
@@ -191,10 +192,10 @@ func TestThrottleOfASession(t *testing.T) {
 		page.Call("GET", "/change", nil),
 	} {
 		wantStatus(t, p, http.StatusTooManyRequests)
-		want(t, "caching", p.Header.Get("Cache-Control"), "no-store")
-		want(t, "when to come back", p.Header.Get("Retry-After"), "60")
+		testkit.Want(t, "caching", p.Header.Get("Cache-Control"), "no-store")
+		testkit.Want(t, "when to come back", p.Header.Get("Retry-After"), "60")
 	}
-	want(t, "handlers that ran", a.runs.Load()-runs, 0)
+	testkit.Want(t, "handlers that ran", a.runs.Load()-runs, 0)
 	wantStatus(t, b.Get("/"), http.StatusOK)
 	wantBody(t, call(other, "/change"), "1")
 
@@ -219,7 +220,7 @@ func TestThrottleOfAnAddress(t *testing.T) {
 					wantStatus(t, p, http.StatusTooManyRequests)
 				}
 			}
-			want(t, "handlers that ran", a.runs.Load(), 0)
+			testkit.Want(t, "handlers that ran", a.runs.Load(), 0)
 		})
 	}
 }
@@ -272,7 +273,7 @@ func TestThrottleOverlooksNoToken(t *testing.T) {
 		{"a header", request("GET", "", "", "x"), true},
 		{"a header behind an empty one", request("GET", "", "", "", "x"), true},
 	} {
-		want(t, c.what, mayCarryToken(c.r), c.want)
+		testkit.Want(t, c.what, mayCarryToken(c.r), c.want)
 	}
 }
 
@@ -293,13 +294,13 @@ func TestThrottleForgets(t *testing.T) {
 	th.count(s)
 	clock.Advance(time.Minute)
 	th.count(s)
-	want(t, "two in two minutes are too many", th.refuses(s), true)
+	testkit.Want(t, "two in two minutes are too many", th.refuses(s), true)
 	clock.Advance(time.Minute)
-	want(t, "a minute later one is left", th.refuses(s), false)
+	testkit.Want(t, "a minute later one is left", th.refuses(s), false)
 	th.count(s)
 	clock.Advance(2 * time.Minute)
 	th.count(s)
-	want(t, "and after a quiet time none", th.refuses(s), false)
+	testkit.Want(t, "and after a quiet time none", th.refuses(s), false)
 }
 
 func TestAddressOf(t *testing.T) {
@@ -311,6 +312,6 @@ func TestAddressOf(t *testing.T) {
 		"[fe80::1%eth0]:1234":         "fe80::/64",
 		"@":                           "@",
 	} {
-		want(t, remote, addressOf(&http.Request{RemoteAddr: remote}), address)
+		testkit.Want(t, remote, addressOf(&http.Request{RemoteAddr: remote}), address)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 	"github.com/shopspring/decimal"
 )
@@ -54,13 +55,13 @@ func TestUUIDWorksAsItIs(t *testing.T) {
 		return &Desk{id, &other, uuid.NullUUID{UUID: id, Valid: true}, []uuid.UUID{id, other}, map[uuid.UUID]string{id: "one"}, documents[id], documents[id]}
 	})
 	action(a, "/", func(_ *http.Request, d *Desk) (string, error) {
-		want(t, "field", d.ID, id)
-		want(t, "behind a pointer", *d.Parent, other)
-		want(t, "nullable", d.Maybe, uuid.NullUUID{UUID: id, Valid: true})
-		want(t, "elements", [2]uuid.UUID(d.Recent), [2]uuid.UUID{id, other})
-		want(t, "map key", d.Titles[id], "one")
-		want(t, "model key", d.Document, documents[id])
-		want(t, "in an interface", d.Any, any(documents[id]))
+		testkit.Want(t, "field", d.ID, id)
+		testkit.Want(t, "behind a pointer", *d.Parent, other)
+		testkit.Want(t, "nullable", d.Maybe, uuid.NullUUID{UUID: id, Valid: true})
+		testkit.Want(t, "elements", [2]uuid.UUID(d.Recent), [2]uuid.UUID{id, other})
+		testkit.Want(t, "map key", d.Titles[id], "one")
+		testkit.Want(t, "model key", d.Document, documents[id])
+		testkit.Want(t, "in an interface", d.Any, any(documents[id]))
 		return "", nil
 	})
 	desk := a.browser().Get("/")
@@ -82,8 +83,8 @@ func TestDecimalIsRefused(t *testing.T) {
 	type Cart struct{ Total decimal.Decimal }
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Cart](registry, "cart")
-	_, err := pagestate.New(registry, pagestate.Options{Secrets: [][]byte{newSecret()}, Session: pagestate.Unbound()})
-	want(t, "fault", fmt.Sprint(err),
+	_, err := pagestate.New(registry, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()})
+	testkit.Want(t, "fault", fmt.Sprint(err),
 		`pagestate: Cart.Total: decimal.Decimal is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`)
 }
 
@@ -125,7 +126,7 @@ func TestDecimalWithCodec(t *testing.T) {
 		return fmt.Sprintln(c.Total, c.Discount, c.Prices, c.ByName, c.Left), nil
 	})
 	res := wantBody(t, call(a.browser().Get("/"), "/"), "12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
-	want(t, "unchanged", res.Header.Get("Page-State"), "")
+	testkit.Want(t, "unchanged", res.Header.Get("Page-State"), "")
 }
 
 func TestEqualDecimalsAsKeys(t *testing.T) {
@@ -137,7 +138,7 @@ func TestEqualDecimalsAsKeys(t *testing.T) {
 		return &Cart{Left: map[decimal.Decimal]int{decimal.NewFromInt(3): 7, decimal.NewFromInt(3): 8}}
 	})
 	pagestatetest.Refused(t, a.browser().Get("/").Response, errOther)
-	wantText(t, "log", a.log.String(), "Cart.Left[key]", "two keys have the same saved form")
+	testkit.WantText(t, "log", a.log.String(), "Cart.Left[key]", "two keys have the same saved form")
 }
 
 // Loud wants to be saved in its own ways, and panics if it is asked.
@@ -199,5 +200,5 @@ func TestMethodsOfValuesAreNotCalled(t *testing.T) {
 		return string(p.Loud + p.Name + p.Names[0] + *p.ByName[name] + p.Row.Key + p.Args.Args() + p.Filled), nil
 	})
 	res := wantBody(t, call(a.browser().Get("/"), "/"), "namenamernamenamenamenameloaded")
-	want(t, "sealed again", res.Header.Get("Page-State") != "", true)
+	testkit.Want(t, "sealed again", res.Header.Get("Page-State") != "", true)
 }

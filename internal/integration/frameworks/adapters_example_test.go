@@ -4,7 +4,6 @@ package frameworks_test
 // it.
 
 import (
-	"context"
 	"fmt"
 	"html/template"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/adapter/echostate"
 	"github.com/pagestate/pagestate/adapter/ginstate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Basket is the component of these examples.
@@ -39,7 +39,7 @@ func newBaskets() *pagestate.Middleware {
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Basket](registry, "basket")
 	mw, err := pagestate.New(registry, pagestate.Options{
-		Secrets: [][]byte{newSecret()},
+		Secrets: [][]byte{testkit.NewSecret()},
 		Session: pagestate.Cookie(http.Cookie{Name: "pagestate"}),
 		User:    func(r *http.Request) string { return userOf(r.Context()) },
 	})
@@ -47,10 +47,6 @@ func newBaskets() *pagestate.Middleware {
 		panic(err)
 	}
 	return mw
-}
-
-func withUser(ctx context.Context, user string) context.Context {
-	return context.WithValue(ctx, userKey{}, user)
 }
 
 // shop does what a browser does: it opens a page and submits its form.

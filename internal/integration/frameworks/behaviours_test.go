@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // Tally is what every site here counts.
@@ -54,9 +55,9 @@ var behaviours = []behaviour{
 		},
 		status: 201, body: `{"count":2}`, count: 2,
 		check: func(t *testing.T, f *fixture, got answer) {
-			wantText(t, "media type", got.Header.Get("Content-Type"), "application/json")
-			next := f.call("JSON", got.token()).want(http.StatusCreated)
-			want(t, "the next state", f.count(next.token()), 3)
+			testkit.WantText(t, "media type", got.Header.Get("Content-Type"), "application/json")
+			next := f.call("JSON", got.Token()).want(http.StatusCreated)
+			testkit.Want(t, "the next state", f.count(next.Token()), 3)
 		},
 	},
 	{
@@ -67,10 +68,10 @@ var behaviours = []behaviour{
 		},
 		status: 200, count: 2,
 		check: func(t *testing.T, f *fixture, got answer) {
-			wantText(t, "media type", got.Header.Get("Content-Type"), "text/html")
-			want(t, "the page's token", f.count(tokenIn(got.Body)), 2)
+			testkit.WantText(t, "media type", got.Header.Get("Content-Type"), "text/html")
+			testkit.Want(t, "the page's token", f.count(tokenIn(got.Body)), 2)
 			form := f.browser.submit("/site/HTML", tokenIn(got.Body)).want(http.StatusOK)
-			want(t, "the next page's token", f.count(tokenIn(form.Body)), 3)
+			testkit.Want(t, "the next page's token", f.count(tokenIn(form.Body)), 3)
 		},
 	},
 	{
@@ -81,7 +82,7 @@ var behaviours = []behaviour{
 		},
 		status: 303, count: 2, logged: "changed in answer to a redirect",
 		check: func(t *testing.T, _ *fixture, got answer) {
-			want(t, "location", got.Header.Get("Location"), "/elsewhere")
+			testkit.Want(t, "location", got.Header.Get("Location"), "/elsewhere")
 		},
 	},
 	{
@@ -96,7 +97,7 @@ var behaviours = []behaviour{
 			if err != nil {
 				t.Fatal(err)
 			}
-			want(t, "body", got.Body, string(file))
+			testkit.Want(t, "body", got.Body, string(file))
 		},
 	},
 	{
@@ -171,7 +172,7 @@ var behaviours = []behaviour{
 		status: 500, logged: "level=ERROR msg=\"pagestate: request refused\" code=StateError status=500 cause=oh", byEcho: true,
 		check: func(t *testing.T, f *fixture, got answer) {
 			if f.isEcho {
-				want(t, "body", strings.TrimSpace(got.Body), `{"message":"Internal Server Error"}`)
+				testkit.Want(t, "body", strings.TrimSpace(got.Body), `{"message":"Internal Server Error"}`)
 				return
 			}
 			got.wantRefused(http.StatusInternalServerError, "StateError")
@@ -268,10 +269,10 @@ func newFixture(t *testing.T, f framework, whole bool, where func(*pagestate.Mid
 		}
 		return nil
 	}))
-	x.app = &app{t: t, log: new(logBuffer)}
+	x.app = &app{t: t, log: new(testkit.Log)}
 	now := time.Now()
 	mw, err := pagestate.New(registry, pagestate.Options{
-		Secrets: [][]byte{newSecret()},
+		Secrets: [][]byte{testkit.NewSecret()},
 		Session: pagestate.Cookie(http.Cookie{Name: "binding"}),
 		Logger:  slog.New(slog.NewTextHandler(x.app.log, nil)),
 		Clock:   func() time.Time { return now.Add(time.Duration(x.later.Load())) },
@@ -351,8 +352,8 @@ func (f *fixture) run(name string, test func(*testing.T)) {
 func (f *fixture) open() string {
 	f.t.Helper()
 	page := f.browser.get("/site/page").want(http.StatusOK)
-	want(f.t, "a session", len(page.Cookies()), 1)
-	want(f.t, "caching of the page", page.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(f.t, "a session", len(page.Cookies()), 1)
+	testkit.Want(f.t, "caching of the page", page.Header.Get("Cache-Control"), "no-store")
 	f.sees(page, "/site/page")
 	return tokenIn(page.Body)
 }
@@ -413,9 +414,9 @@ func (f *fixture) sees(got answer, route string) {
 	f.running.Wait()
 	select {
 	case seen := <-f.sights:
-		want(f.t, "status seen in front", seen.status, got.StatusCode)
-		want(f.t, "size seen in front", seen.size, len(got.Body))
-		wantText(f.t, "route seen in front", seen.route, route)
+		testkit.Want(f.t, "status seen in front", seen.status, got.StatusCode)
+		testkit.Want(f.t, "size seen in front", seen.size, len(got.Body))
+		testkit.WantText(f.t, "route seen in front", seen.route, route)
 	default:
 		f.t.Error("nothing was seen in front")
 	}
@@ -424,13 +425,13 @@ func (f *fixture) sees(got answer, route string) {
 func (f *fixture) test(t *testing.T, b behaviour) {
 	token := f.open()
 	got := f.call(b.name, token)
-	want(t, "status", got.StatusCode, b.status)
-	want(t, "sealed", f.count(got.token()), b.count)
+	testkit.Want(t, "status", got.StatusCode, b.status)
+	testkit.Want(t, "sealed", f.count(got.Token()), b.count)
 	if b.count > 0 {
-		want(t, "caching", got.Header.Get("Cache-Control"), "no-store")
+		testkit.Want(t, "caching", got.Header.Get("Cache-Control"), "no-store")
 	}
 	if b.body != "" {
-		want(t, "body", strings.TrimSpace(got.Body), b.body)
+		testkit.Want(t, "body", strings.TrimSpace(got.Body), b.body)
 	}
 	if b.name != "hijacked" { // which a logger sees nothing of
 		f.sees(got, "/site/"+slug(b.name))
@@ -439,10 +440,10 @@ func (f *fixture) test(t *testing.T, b behaviour) {
 		b.check(t, f, got)
 	}
 	if b.logged == "" || b.byEcho && f.isEcho {
-		want(t, "log", f.warnings(), "")
+		testkit.Want(t, "log", f.warnings(), "")
 	} else {
-		want(t, "lines in the log", strings.Count(f.warnings(), "\n"), 1)
-		wantText(t, "log", f.warnings(), b.logged)
+		testkit.Want(t, "lines in the log", strings.Count(f.warnings(), "\n"), 1)
+		testkit.WantText(t, "log", f.warnings(), b.logged)
 	}
 }
 
@@ -454,9 +455,9 @@ func (f *fixture) testRoute(t *testing.T) {
 func (f *fixture) testNoRoute(t *testing.T) {
 	token := f.open()
 	got := f.browser.call("/site/nowhere", token).want(http.StatusNotFound)
-	want(t, "a token", got.token(), "")
+	testkit.Want(t, "a token", got.Token(), "")
 	f.running.Wait()
-	want(t, "status seen in front", (<-f.sights).status, http.StatusNotFound) // Gin writes the body later
+	testkit.Want(t, "status seen in front", (<-f.sights).status, http.StatusNotFound) // Gin writes the body later
 }
 
 // The first part of a stream is there before the second is written, and the
@@ -473,7 +474,7 @@ func (f *fixture) testStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	want(t, "sealed", f.count(res.Header.Get("Page-State")), 3)
+	testkit.Want(t, "sealed", f.count(res.Header.Get("Page-State")), 3)
 	first := make([]byte, len("data: one\n\n"))
 	if _, err := io.ReadFull(res.Body, first); err != nil {
 		t.Fatal(err)
@@ -483,9 +484,9 @@ func (f *fixture) testStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "body", string(first)+string(rest), "data: one\n\ndata: two\n\n")
-	f.sees(answer{res, t, string(first) + string(rest)}, "/site/stream")
-	want(t, "warnings", f.warnings(), "")
+	testkit.Want(t, "body", string(first)+string(rest), "data: one\n\ndata: two\n\n")
+	f.sees(answer{testkit.Answer{Response: res, Body: string(first) + string(rest)}, t}, "/site/stream")
+	testkit.Want(t, "warnings", f.warnings(), "")
 }
 
 // What is refused is answered once, and no action runs.
@@ -521,13 +522,13 @@ func (f *fixture) testRefused(t *testing.T) {
 			}
 			ran := f.ran.Load()
 			got := f.browser.send("POST", "/site/JSON", "", header).wantRefused(c.status, c.code)
-			want(t, "actions that ran", f.ran.Load()-ran, 0)
+			testkit.Want(t, "actions that ran", f.ran.Load()-ran, 0)
 			if f.whole && c.name != "missing" { // the logger is behind the middleware
-				want(t, "requests seen", len(f.sights), 0)
+				testkit.Want(t, "requests seen", len(f.sights), 0)
 				return
 			}
 			f.sees(got, "/site/") // of a group it is all that is known yet
-			want(t, "warnings", f.warnings(), "")
+			testkit.Want(t, "warnings", f.warnings(), "")
 		})
 	}
 }

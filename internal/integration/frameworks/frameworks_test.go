@@ -22,6 +22,7 @@ import (
 	"github.com/pagestate/pagestate/adapter/echo4state"
 	"github.com/pagestate/pagestate/adapter/echostate"
 	"github.com/pagestate/pagestate/adapter/ginstate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // framework makes a site with a logger and a recoverer in front of all routes,
@@ -47,7 +48,7 @@ var frameworks = []framework{
 type mount struct{ group, route *pagestate.Middleware }
 
 // site is what serves, and how routes get there. An action works on the state
-// of the request's token; if it is recovered, there is a recoverer between it
+// of the request's token; if it is testkit.Recovered, there is a recoverer between it
 // and the middleware.
 type site struct {
 	http.Handler
@@ -137,7 +138,7 @@ func httpAction(recover bool, h func(call, *Tally) error) http.Handler {
 		return h(httpCall{w, r}, s)
 	})
 	if recover {
-		return recovered(handler)
+		return testkit.Recovered(handler)
 	}
 	return handler
 }
@@ -166,7 +167,7 @@ func newServeMux(m mount, seen func(sight)) site {
 	mux.Handle("/site/", optional(m.group)(routes))
 	logger := httpLogger(func(r *http.Request) string { return r.Pattern }, seen)
 	return site{
-		Handler: logger(recovered(mux)),
+		Handler: logger(testkit.Recovered(mux)),
 		page: func(path string, h func(call) error) {
 			routes.Handle("GET /site"+path, optional(m.route)(httpPage(h)))
 		},
@@ -179,7 +180,7 @@ func newServeMux(m mount, seen func(sight)) site {
 func newChi(m mount, seen func(sight)) site {
 	mux := chi.NewRouter()
 	mux.Use(httpLogger(func(r *http.Request) string { return chi.RouteContext(r.Context()).RoutePattern() }, seen))
-	mux.Use(recovered)
+	mux.Use(testkit.Recovered)
 	routes := mux.Route("/site", func(r chi.Router) { r.Use(optional(m.group)) })
 	return site{
 		Handler: mux,

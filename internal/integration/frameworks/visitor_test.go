@@ -2,24 +2,18 @@
 // Echo: one table of behaviours, and what docs/adapters.md shows.
 package frameworks_test
 
-// This file is the visitor: a client that, unlike pagestatetest.Browser, follows
-// no redirect and sends what it is told.
+// This file is the visitor, and what it wants of an answer.
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 // app is a server with the middleware, and what it logged.
@@ -27,99 +21,53 @@ type app struct {
 	*httptest.Server
 	t   *testing.T
 	mw  *pagestate.Middleware
-	log *logBuffer
+	log *testkit.Log
 }
 
-func newSecret() []byte {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	return secret
-}
+// What docs/adapters.md calls them.
+var (
+	authenticated = testkit.Authenticated
+	withUser      = testkit.WithUser
+	userOf        = testkit.UserOf
+)
 
-type userKey struct{}
-
-// authenticated stands for a login: the visitor is who the request says.
-func authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, r.Header.Get("User"))))
-	})
-}
-
-func userOf(ctx context.Context) string {
-	user, _ := ctx.Value(userKey{}).(string)
-	return user
-}
-
-// recovered stands for an application's own recoverer.
-func recovered(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if recover() != nil {
-				w.WriteHeader(http.StatusTeapot)
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
-}
-
-// browser keeps cookies.
+// browser is a testkit.Browser whose answers can fail the test.
 type browser struct {
-	*http.Client
-	app *app
+	*testkit.Browser
+	t *testing.T
 }
 
 func (a *app) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return &browser{&http.Client{
-		Jar:           jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, a}
+	return &browser{testkit.NewBrowser(a.t, func() string { return a.URL }), a.t}
 }
 
 // answer is a response that was read.
 type answer struct {
-	*http.Response
-	t    *testing.T
-	Body string
+	testkit.Answer
+	t *testing.T
 }
 
 func (b *browser) send(method, path, body string, header http.Header) answer {
-	t := b.app.t
-	t.Helper()
-	req, err := http.NewRequest(method, b.app.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = header
-	res, err := b.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res, t, string(text)}
+	b.t.Helper()
+	r := b.Request(method, path, strings.NewReader(body))
+	r.Header = header
+	return answer{b.Send(r), b.t}
 }
 
 func (b *browser) get(path string) answer {
-	b.app.t.Helper()
+	b.t.Helper()
 	return b.send("GET", path, "", http.Header{})
 }
 
 // call sends tokens as a script does.
 func (b *browser) call(path string, tokens ...string) answer {
-	b.app.t.Helper()
+	b.t.Helper()
 	return b.send("POST", path, "", http.Header{"Page-State": tokens})
 }
 
 // submit sends a token as a plain form does.
 func (b *browser) submit(path, token string) answer {
-	b.app.t.Helper()
+	b.t.Helper()
 	return b.send("POST", path, url.Values{"page_state": {token}}.Encode(), http.Header{
 		"Accept":       {"text/html,application/xhtml+xml,*/*;q=0.8"},
 		"Content-Type": {"application/x-www-form-urlencoded"},
@@ -146,55 +94,16 @@ func (a answer) wantRefused(status int, code string) answer {
 	if err := json.Unmarshal([]byte(a.Body), &refusal); err != nil {
 		a.t.Fatalf("%v: %s", err, a.Body)
 	}
-	want(a.t, "media type", a.Header.Get("Content-Type"), "application/json")
-	want(a.t, "success", refusal.Success != nil && !*refusal.Success, true)
-	want(a.t, "code", refusal.Error.Code, code)
-	want(a.t, "a message", refusal.Error.Message != "", true)
-	want(a.t, "caching", a.Header.Get("Cache-Control"), "no-store")
-	want(a.t, "a token", a.token(), "")
+	testkit.Want(a.t, "media type", a.Header.Get("Content-Type"), "application/json")
+	testkit.Want(a.t, "success", refusal.Success != nil && !*refusal.Success, true)
+	testkit.Want(a.t, "code", refusal.Error.Code, code)
+	testkit.Want(a.t, "a message", refusal.Error.Message != "", true)
+	testkit.Want(a.t, "caching", a.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(a.t, "a token", a.Token(), "")
 	return a
 }
 
 func (a answer) wantStale() answer {
 	a.t.Helper()
 	return a.wantRefused(http.StatusGone, "StaleComponentState")
-}
-
-// token is the one in the header.
-func (a answer) token() string { return a.Header.Get("Page-State") }
-
-// logBuffer is safe for concurrent use.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// want fails unless got is want.
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
-// wantText fails unless the text has each of the parts.
-func wantText(t *testing.T, what, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%s has no %q: %s", what, part, text)
-		}
-	}
 }
