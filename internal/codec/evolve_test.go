@@ -396,11 +396,13 @@ func TestForeignTables(t *testing.T) {
 		{"dropped field", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "b" }, nil},
 		{"dropped field of an unknown signature", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "q" }, ErrOutdated},
 		{"dropped field of no such struct", func(t *table) { t.structs[1][0], t.structs[1][1] = "Z", "{77}" }, ErrMalformed},
-		{"dropped field twice", func(t *table) { t.structs[1] = []string{"Z", "w", "Z", "w"} }, ErrMalformed},
+		{"dropped field twice", func(t *table) {
+			t.root, t.structs = "{0}", [][]string{{"Y", "w", "Y", "w"}}
+		}, ErrMalformed},
 		{"dropped field of no name", func(t *table) { t.structs[1][0] = "" }, ErrMalformed},
 		{"itself in itself", func(t *table) { t.structs[0][3] = "[{0}" }, ErrMalformed},
 		{"structs out of order", func(t *table) {
-			t.structs[0] = append(t.structs[0], "Y", "{3}", "Z", "{2}")
+			t.structs[1] = []string{"Z", "m{3}{2}"}
 			t.structs = append(t.structs, nil, nil)
 		}, ErrMalformed},
 		{"a struct type nobody refers to", func(t *table) { t.structs = append(t.structs, []string{"A", "?"}) }, ErrMalformed},
