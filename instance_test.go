@@ -298,10 +298,10 @@ func (a *forgedApp) states() []*forgedState {
 	address, _ := url.Parse("https://a:b@example.com/d?e#f")
 	full := func() *forgedState {
 		s := &forgedState{
-			Bool: true, Int: -70_000, Text: "text", Named: "named", Traps: map[forgedTrap]*forgedTrap{"a": pointer(forgedTrap("b")), "c": nil},
+			Bool: true, Int: -70_000, Text: "text", Named: "named", Traps: map[forgedTrap]*forgedTrap{"a": new(forgedTrap("b")), "c": nil},
 			Bytes: []byte{1, 2}, ID: [16]byte{1, 15: 2}, Array: [2]forgedPoint{{1, 2}, {-1, -2}}, Slice: [][]int{{1, 300}, {}, nil},
 			Map: map[string]map[int8]bool{"a": {1: true, -1: false}, "b": nil}, Floating: map[float64]struct{}{1: {}, math.Inf(1): {}},
-			Keys: map[forgedPoint][]string{{1, 2}: {"x"}, {}: {}}, Pointer: pointer(&number),
+			Keys: map[forgedPoint][]string{{1, 2}: {"x"}, {}: {}}, Pointer: new(&number),
 			Tree: forgedTree{nil, {}, {{}}}, List: &forgedList{Next: &forgedList{Any: []any{1}}},
 			When: []time.Time{time.Unix(1e9, 5).UTC(), time.Unix(-1, 0).In(time.FixedZone("", 7200)), {}}, Lasting: time.Hour, Month: time.May,
 			Whole: new(big.Int).Lsh(big.NewInt(-3), 200), Ratio: *big.NewRat(-22, 7), Real: *big.NewFloat(-0.1),

@@ -208,7 +208,7 @@ func TestModelsStandAnywhere(t *testing.T) {
 			return []*modelTodo{&x, &y}
 		}, "[1 2]"),
 		modelStands("pointer to pointer", &a, func(v **modelTodo) []*modelTodo { return one(*v) }, "[1]"),
-		modelStands("pointer to pointer to pointer", pointer(&a), func(v ***modelTodo) []*modelTodo { return one(**v) }, "[1]"),
+		modelStands("pointer to pointer to pointer", new(&a), func(v ***modelTodo) []*modelTodo { return one(**v) }, "[1]"),
 		modelStands("named pointer", modelNamed(a), func(v modelNamed) []*modelTodo { return one(v) }, "[1]"),
 		modelStands("struct", modelPlain{a}, func(v modelPlain) []*modelTodo { return one(v.Todo) }, "[1]"),
 		modelStands("embedded", modelEmbeds{a, 7}, func(v modelEmbeds) []*modelTodo {

@@ -140,8 +140,7 @@ func embedsComponentByPointer(typ reflect.Type, behind bool, path []reflect.Type
 	if typ.Kind() != reflect.Struct || slices.Contains(path, typ) {
 		return false
 	}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		if !f.Anonymous {
 			continue
 		}

@@ -130,8 +130,6 @@ func sameTime(a, b time.Time) bool {
 	return a.Equal(b) && x == y && (a.Location() == time.UTC) == (b.Location() == time.UTC)
 }
 
-func pointer[T any](v T) *T { return &v }
-
 var safeList = []safe{
 	carries("bool", true),
 	carries("int max", math.MaxInt), carries("int min", math.MinInt),
@@ -161,8 +159,8 @@ var safeList = []safe{
 	carries("map[[2]int]string", map[[2]int]string{{1, 2}: "a", {2, 1}: "b"}), carries("map[pair]bool", map[pair]bool{{1, 2}: true}),
 	carries("map[netip.Addr]int", map[netip.Addr]int{netip.MustParseAddr("::1"): 1, {}: 2}),
 	carries("map of slices", map[string][]int{"nil": nil, "empty": {}}), carries("set", map[string]struct{}{"x": {}}),
-	carries("pointer nil", (*int)(nil)), carries("pointer", pointer(7)), carries("pointer to pointer", pointer((*int)(nil))),
-	carries("pointer to nil slice", pointer([]int(nil))), carries("pointer to nil map", pointer(map[string]int(nil))),
+	carries("pointer nil", (*int)(nil)), carries("pointer", new(7)), carries("pointer to pointer", new((*int)(nil))),
+	carries("pointer to nil slice", new([]int(nil))), carries("pointer to nil map", new(map[string]int(nil))),
 	carries("struct{}", struct{}{}), carries("anonymous struct", struct{ X, Y int }{1, 2}),
 	carries("celsius", celsius(-273.15)), carries("time.Duration", time.Duration(math.MinInt64)),
 	carries("time.Month", time.December), carries("time.Weekday", time.Saturday),
@@ -197,7 +195,7 @@ var safeList = []safe{
 	carries("any component", any(square{2})), carries("any *component", any(&square{2})), carries("any nil *component", any((*square)(nil))),
 	carries("interface", []shape{square{1}, &square{2}, &circle{3}, nil}),
 	carries("component in component", []square{{3}}),
-	carries("codec", json.Delim('[')), carries("codec pointer", pointer(json.Delim('{'))), carries("codec key", map[json.Delim]json.Delim{'}': ']'}),
+	carries("codec", json.Delim('[')), carries("codec pointer", new(json.Delim('{'))), carries("codec key", map[json.Delim]json.Delim{'}': ']'}),
 	carries("codec in any", any(json.Delim('['))),
 	carries("codec for regexp", []*regexp.Regexp{regexp.MustCompile("^a+$"), nil}, func(got, want []*regexp.Regexp) bool {
 		return got[0].String() == want[0].String() && got[1] == nil

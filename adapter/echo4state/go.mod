@@ -1,6 +1,6 @@
 module github.com/pagestate/pagestate/adapter/echo4state
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/labstack/echo/v4 v4.16.0

@@ -1,6 +1,6 @@
 module github.com/pagestate/pagestate/adapter/otelstate
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/pagestate/pagestate v0.0.0

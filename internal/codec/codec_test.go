@@ -229,8 +229,6 @@ type (
 	}
 )
 
-func to[T any](v T) *T { return &v }
-
 func in[T any](v T) any { return box[T]{v} }
 
 func bigInt(s string) big.Int {
@@ -264,7 +262,7 @@ var east = time.FixedZone("east", 4*3600+17*60+9)
 func loop(n int) itself {
 	var p itself
 	for range n {
-		p = to(p)
+		p = new(p)
 	}
 	return p
 }
@@ -319,13 +317,13 @@ var values = []struct {
 	{"map in a map", in(map[string]map[string]int{"a": {"b": 1, "c": 2}, "d": nil, "e": {}})},
 
 	{"nil pointer", in((*int)(nil))},
-	{"pointer", in(to(7))},
-	{"pointers to a nil pointer", in([]**int{nil, to((*int)(nil)), to(to(3))})},
-	{"three pointers", in([]***int{nil, to((**int)(nil)), to(to((*int)(nil))), to(to(to(3)))})},
-	{"pointers to slices", in([]*[]int{nil, to([]int(nil)), {}, {1}})},
-	{"pointers to bytes", in([]*[]byte{nil, to([]byte(nil)), {}, {1}})},
-	{"pointers to maps", in([]*map[int]int{nil, to(map[int]int(nil)), to(map[int]int{}), to(map[int]int{1: 2})})},
-	{"pointers to interfaces", in([]*any{nil, to(any(nil)), to(any(1))})},
+	{"pointer", in(new(7))},
+	{"pointers to a nil pointer", in([]**int{nil, new((*int)(nil)), new(new(3))})},
+	{"three pointers", in([]***int{nil, new((**int)(nil)), new(new((*int)(nil))), new(new(new(3)))})},
+	{"pointers to slices", in([]*[]int{nil, new([]int(nil)), {}, {1}})},
+	{"pointers to bytes", in([]*[]byte{nil, new([]byte(nil)), {}, {1}})},
+	{"pointers to maps", in([]*map[int]int{nil, new(map[int]int(nil)), new(map[int]int{}), new(map[int]int{1: 2})})},
+	{"pointers to interfaces", in([]*any{nil, new(any(nil)), new(any(1))})},
 	{"pointer to a struct", in(&point{1, 2})},
 
 	{"recursive struct", in(leafy{
@@ -402,7 +400,7 @@ var values = []struct {
 		{Scheme: "a", OmitHost: true},
 		{Scheme: "1", Opaque: "2", Host: "3", Path: "4", RawPath: "5", RawQuery: "6", Fragment: "7", RawFragment: "8", ForceQuery: true, OmitHost: true},
 	})},
-	{"pointer to a url.URL", in(to(parseURL("/x")))},
+	{"pointer to a url.URL", in(new(parseURL("/x")))},
 	{"sql", in(struct {
 		A sql.NullString
 		B sql.NullInt64
@@ -441,15 +439,15 @@ var values = []struct {
 		[]any(nil), []any{}, []any{1, "a", nil}, map[string]any(nil), map[string]any{}, map[string]any{"a": []any{1}},
 	})},
 	{"interface with registered types", in([]any{
-		item{"a"}, &item{"b"}, (*item)(nil), celsius(1.5), to(celsius(2)), money{3}, &money{4}, (*money)(nil), item{"c"},
+		item{"a"}, &item{"b"}, (*item)(nil), celsius(1.5), new(celsius(2)), money{3}, &money{4}, (*money)(nil), item{"c"},
 	})},
 	{"interface with methods", in([]shown{nil, item{"a"}, &item{"b"}, &money{1}, (*item)(nil)})},
-	{"interface with the component itself", box[any]{box[any]{to(box[any]{1})}}},
+	{"interface with the component itself", box[any]{box[any]{new(box[any]{1})}}},
 	{"codec", in(money{-5})},
 	{"codec as element", in([]money{{}, {1}})},
 	{"codec in an array", in([2]money{{1}, {2}})},
 	{"codec as map element", in(map[string]money{"a": {1}})},
-	{"codec behind pointers", in([]**money{nil, to((*money)(nil)), to(&money{3})})},
+	{"codec behind pointers", in([]**money{nil, new((*money)(nil)), new(&money{3})})},
 	{"component with a version", in([]celsius{1, 2})},
 }
 
@@ -623,8 +621,8 @@ func TestLeastSize(t *testing.T) {
 func TestURLFields(t *testing.T) {
 	typ := reflect.TypeFor[url.URL]()
 	var names []string
-	for i := range typ.NumField() {
-		names = append(names, typ.Field(i).Name)
+	for field := range typ.Fields() {
+		names = append(names, field.Name)
 	}
 	want := []string{"Scheme", "Opaque", "User", "Host", "Path", "Fragment", "RawQuery", "RawPath", "RawFragment", "ForceQuery", "OmitHost"}
 	slices.Sort(names)
@@ -993,7 +991,7 @@ func richValue() rich {
 		Map:     map[string]int{"a": 1, "b": 200},
 		Floats:  map[float64]bool{1: true, -1: false},
 		Keys:    map[labelled]struct{}{{point{1, 2}, "x"}: {}, {}: {}},
-		Pointer: to((*int)(nil)),
+		Pointer: new((*int)(nil)),
 		Tree:    tree{nil, {}, {{}}},
 		Node:    &leafy{Value: 1, Left: &leafy{}, Rest: []leafy{{}}},
 		When:    []time.Time{time.Unix(1e9, 5).UTC(), time.Unix(-1, 0).In(east)},

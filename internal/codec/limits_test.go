@@ -511,9 +511,9 @@ func TestEncodeErrors(t *testing.T) {
 	}{
 		{in([]any{1, local{}}), "box[[]interface {}].V[1]: cannot be saved: it holds a codec.local, which is not registered"},
 		{in(map[string]any{"secret": &local{}}), "box[map[string]interface {}].V[]: cannot be saved: it holds a *codec.local, which is not registered"},
-		{in(any(to(1))), "box[interface {}].V: cannot be saved: it holds a *int, which is not registered"},
+		{in(any(new(1))), "box[interface {}].V: cannot be saved: it holds a *int, which is not registered"},
 		{in(any([]int{})), "box[interface {}].V: cannot be saved: it holds a []int, which is not registered"},
-		{in(any(to(&item{}))), "box[interface {}].V: cannot be saved: it holds a **codec.item, which is not registered"},
+		{in(any(new(&item{}))), "box[interface {}].V: cannot be saved: it holds a **codec.item, which is not registered"},
 		{nan, "box[map[float64]bool].V[key]: cannot be saved: a NaN cannot be found again as a map key"},
 		{in(map[halfKey]bool{{1, 2}: true, {1, 3}: true}), "box[map[codec.halfKey]bool].V[key]: cannot be saved: two keys have the same saved form"},
 		{in(money{-1}), `box[codec.money].V: cannot be saved: codec "money" returned an error`},

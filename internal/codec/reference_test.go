@@ -454,7 +454,7 @@ func refValue(n int) refEverything {
 		Structs: map[string]box[*refRow]{
 			"a": {one}, "b": {two}, "c": {},
 		},
-		Pointers: slices.Repeat([]**refRow{&one, nil, to((*refRow)(nil))}, n),
+		Pointers: slices.Repeat([]**refRow{&one, nil, new((*refRow)(nil))}, n),
 		Named:    slices.Repeat([]refNamed{{"known", refArgs{one, map[int]refRow{5: *two}, []any{*one}}}, {}}, n),
 		Any:      []any{map[string]any{"a": []any{one, *two, item{"x"}}}, two},
 		Anys:     slices.Repeat([]any{one, *two, 5, nil, map[string]any{"a": one}}, n),

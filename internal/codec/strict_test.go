@@ -215,7 +215,7 @@ var payloads = []struct {
 	{"trailing byte no value begins with", reflect.TypeFor[int](), "01c1", nil},
 	{"byte no value begins with", reflect.TypeFor[any](), "c1", nil},
 
-	{"pointer to a pointer", reflect.TypeFor[box[**int]](), "91 91 01", in(to(to(1)))},
+	{"pointer to a pointer", reflect.TypeFor[box[**int]](), "91 91 01", in(new(new(1)))},
 	{"pointer to a pointer, not wrapped", reflect.TypeFor[box[**int]](), "91 01", nil},
 	{"pointer, wrapped", reflect.TypeFor[box[*int]](), "91 91 01", nil},
 	{"pointer to a pointer, wrapped twice", reflect.TypeFor[box[**int]](), "91 92 01 01", nil},

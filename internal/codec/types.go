@@ -472,8 +472,7 @@ func (t *Types) compileStruct(s site) node {
 // that own, the package of the component around it, keeps to itself are skipped,
 // as encoding/json does; what another package's mean cannot be known.
 func (t *Types) Known(typ reflect.Type, own string) bool {
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		if !f.IsExported() && f.PkgPath != own && f.Tag.Get(tagKey) != "-" {
 			return false
 		}
@@ -487,8 +486,7 @@ const tagKey = "state"
 // be although they cannot be.
 func SavedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			tag, tagged := f.Tag.Lookup(tagKey)
 			if tag == "-" || !f.IsExported() && !tagged && !isEmbeddedStruct(f) {
 				continue

@@ -20,7 +20,7 @@ func TestAsEncodingJSON(t *testing.T) {
 	}
 	var states []state
 	var all strings.Builder
-	for r := rune(0); r < 0x3000; r++ {
+	for r := range rune(0x3000) {
 		if r < 0xD800 {
 			all.WriteRune(r)
 		}

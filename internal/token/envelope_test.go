@@ -197,7 +197,7 @@ func TestNamesInTokens(t *testing.T) {
 	key := m.key
 	references := &tokenReferences{Editor: &tokenAuthor{ID: 99}}
 	search := &tokenNamed{Search: tokenSearch(tokenFilter{Text: "text"})}
-	page := &tokenNamed{Page: tokenPtr(tokenPage(7))}
+	page := &tokenNamed{Page: new(tokenPage(7))}
 	body := &tokenNamed{Body: tokenBlock("body")}
 	tests := []struct {
 		what     string

@@ -105,8 +105,8 @@ func TestTokenDamaged(t *testing.T) {
 			damaged := []byte(token)
 			for c := range 256 {
 				damaged[i] = byte(c)
-				if err := tokenOpens(m, string(damaged)); !errors.Is(err, pagestate.ErrInvalid) && byte(c) != token[i] {
-					t.Errorf("%q for character %d: %v", c, i, err)
+				if err := tokenOpens(m, string(damaged)); !errors.Is(err, pagestate.ErrInvalid) && damaged[i] != token[i] {
+					t.Errorf("%q for character %d: %v", damaged[i], i, err)
 				}
 			}
 		}

@@ -286,7 +286,8 @@ func (h *tokenHex) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-func tokenPtr[T any](v T) *T { return &v }
+//go:fix inline
+func tokenPtr[T any](v T) *T { return new(v) }
 
 func tokenURL(s string) *url.URL {
 	u, err := url.Parse(s)
@@ -389,7 +390,7 @@ func tokenVectors() []*tokenVector {
 			value: &tokenTree{
 				Points: []tokenPoint{{1, -1}, {}},
 				Root:   &tokenNode{Label: "top", Left: &tokenNode{Label: "left"}, Right: &tokenNode{Right: &tokenNode{Label: "far"}}},
-				Twice:  tokenPtr(tokenPtr(5)), ToNil: new(*int), ToSlice: new([]string),
+				Twice:  new(new(5)), ToNil: new(*int), ToSlice: new([]string),
 				Names: map[string]int{"b": 2, "a": 1, "aa": 3},
 				Keyed: map[int16]tokenPoint{-1: {}, 1: {1, 1}, 300: {}, -300: {}},
 				Grid:  map[tokenPoint][2]string{{1, 2}: {"x", ""}, {-1, 0}: {"", "y"}},
@@ -504,7 +505,7 @@ func tokenVectors() []*tokenVector {
 			FirstSealed: 1770000000, LastSealed: 1770000000, Component: "references", Revision: 1,
 			value: &tokenReferences{
 				Author: tokenAuthor{1, "not saved"}, Editor: &tokenAuthor{ID: 2},
-				Twice: tokenPtr(&tokenAuthor{ID: 300}), ToNil: new(*tokenAuthor),
+				Twice: new(&tokenAuthor{ID: 300}), ToNil: new(*tokenAuthor),
 				Authors:  []tokenAuthor{{ID: 1}, {}},
 				Readers:  []*tokenAuthor{{ID: 2}, nil, {ID: 1}},
 				Optional: []*tokenAuthor{{ID: 4}},
@@ -529,7 +530,7 @@ func tokenVectors() []*tokenVector {
 			value: &tokenNamed{
 				Search: tokenSearch(tokenFilter{"é", &tokenAuthor{ID: 5}}), Titles: tokenTitles(nil),
 				Pages: []pagestate.Query[int, string]{tokenPage(0), {}, tokenPage(-1)},
-				Page:  tokenPtr(tokenPage(1)), ToZero: new(pagestate.Query[int, string]),
+				Page:  new(tokenPage(1)), ToZero: new(pagestate.Query[int, string]),
 				Body: tokenBlock("body"), Parts: map[string]pagestate.Block{"x": tokenBlock("a row"), "": {}},
 			},
 			State: tokenJSON(`{
