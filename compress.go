@@ -41,9 +41,9 @@ func Compressed() ComponentOption {
 
 // compressors and decompressors are large, and used again. Reset makes them as new:
 // what they worked on before is in their memory, and out of the reach of whatever
-// comes next. Of the two libraries, the one that writes is the standard library's,
-// whose output does not depend on what it wrote before. The one that reads
-// allocates nothing for each block of a forged stream, which may have thousands.
+// comes next. The one that writes is the standard library's, which documents that
+// for Reset; a test holds it to that. The one that reads is not, since the standard
+// library's allocates for each block of a forged stream, which may have thousands.
 var (
 	compressors = sync.Pool{New: func() any {
 		w, _ := flate.NewWriter(io.Discard, flate.BestSpeed) // fails for an unknown level alone

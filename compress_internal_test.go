@@ -127,20 +127,27 @@ func emptyBlocks(n int) []byte {
 // TestCompressorsForget has a compressor and a decompressor work on another
 // visitor's data first.
 func TestCompressorsForget(t *testing.T) {
-	secret := []byte(strings.Repeat("a password of another visitor", 50))
-	plain := append([]byte("head"), "a password of another visitor"...)
+	secret := bytes.Repeat([]byte("the password of another visitor, "), 5000)
 
 	// What is written must be what a new compressor writes: shorter would mean
 	// that it refers to what went before.
-	var fresh bytes.Buffer
-	w, _ := flate.NewWriter(&fresh, flate.BestSpeed)
-	w.Write(bytes.Repeat(plain[4:], 4))
-	w.Close()
-	want := wire.AppendBytes([]byte("head"), fresh.Bytes())
-	for range 20 {
-		compressData(secret, 0)
-		if got := compressData(append([]byte("head"), bytes.Repeat(plain[4:], 4)...), 4); !bytes.Equal(got, want) {
-			t.Fatalf("%d bytes, and from a new compressor %d", len(got), len(want))
+	for _, size := range []int{200, 2_000, 20_000, 100_000} {
+		plain := append([]byte("head"), secret[:size]...)
+		var fresh bytes.Buffer
+		w, _ := flate.NewWriter(&fresh, flate.BestSpeed)
+		w.Write(plain[4:])
+		w.Close()
+		want := wire.AppendBytes([]byte("head"), fresh.Bytes())
+		if len(want) >= len(plain) {
+			t.Fatalf("%d bytes of state do not shrink", size)
+		}
+		for _, before := range []int{100, 5_000, len(secret)} {
+			for range 5 {
+				compressData(secret[:before], 0)
+				if got := compressData(plain, 4); !bytes.Equal(got, want) {
+					t.Fatalf("%d bytes after %d others: compressed to %d, and by a new compressor to %d", size, before, len(got), len(want))
+				}
+			}
 		}
 	}
 
@@ -162,7 +169,7 @@ func TestCompressorsForget(t *testing.T) {
 		bits.write(0, 7)         // the end
 		bits.flush()
 		for range 20 {
-			if _, err := decompress(deflated(t, secret), 1<<20); err != nil {
+			if _, err := decompress(deflated(t, secret), len(secret)); err != nil {
 				t.Fatal(err)
 			}
 			got, err := decompress(stream.Bytes(), 1<<20)
