@@ -5,7 +5,7 @@
 //
 // and open the address that it prints. After a change of page.templ, run
 //
-//	go run github.com/a-h/templ/cmd/templ@v0.3.977 generate -path example/templ
+//	go -C example tool templ generate -path templ
 package main
 
 import (
