@@ -1,6 +1,7 @@
-// Package adaptertest has what the tests of all adapters begin with: a component,
-// a middleware for it, and a request from a browser to a server of its own. What a
-// framework does with them is in the adapter's tests.
+// Package adaptertest has what the tests of all adapters begin with, a component,
+// a middleware for it, and a request from a browser to a server of its own, and the
+// cases of both versions of Echo. What else a framework does is in its adapter's
+// tests.
 package adaptertest
 
 import (
@@ -47,7 +48,7 @@ type Site struct {
 	t *testing.T
 }
 
-// New returns a site whose middleware has the options o, but for those that every
+// New returns a site whose middleware has the options o, except those that every
 // test needs.
 func New(t *testing.T, o pagestate.Options) *Site {
 	t.Helper()
