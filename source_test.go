@@ -636,10 +636,7 @@ func TestSourceWithoutBody(t *testing.T) {
 
 // An upload is streamed to the handler, however large.
 func TestFormSourceLargeUpload(t *testing.T) {
-	size := int64(256 << 20)
-	if testing.Short() {
-		size = 16 << 20
-	}
+	const size = 64 << 20
 	type answer struct {
 		tokens          []string
 		read            int

@@ -79,6 +79,7 @@ var version = adaptertest.Echo[*echo.Context]{
 }
 
 func TestNaiveWay(t *testing.T)                 { version.NaiveWay(t) }
+func TestErrorBehind(t *testing.T)              { version.ErrorBehind(t) }
 func TestGivesBack(t *testing.T)                { version.GivesBack(t) }
 func TestHandleErrors(t *testing.T)             { version.HandleErrors(t) }
 func TestRecover(t *testing.T)                  { version.Recovers(t) }

@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	soakFor  = flag.Duration("soak", 4*time.Second, "how long the soak clicks, and from a minute on with ten times the browsers")
+	soakFor  = flag.Duration("soak", 2*time.Second, "how long the soak clicks, and from a minute on with ten times the browsers")
 	soakSeed = flag.Uint64("soakseed", 0, "what the soak's chances start from; 0 is the time")
 )
 

@@ -131,6 +131,21 @@ func (e Echo[C]) NaiveWay(t *testing.T) {
 	}
 }
 
+// ErrorBehind wants nothing sealed if a handler behind the middleware returns an
+// error, whatever its status.
+func (e Echo[C]) ErrorBehind(t *testing.T) {
+	notFound, _ := e.WithStale("no such list")
+	s := e.site(t)
+	s.Use(e.Middleware(s.Middleware))
+	s.POST("/", from(func(_ C, s *Tally) error {
+		s.Count = 2
+		return notFound
+	}))
+	got := s.Call(s, Tally{Count: 1})
+	testkit.Want(t, "status", got.StatusCode, http.StatusNotFound)
+	testkit.Want(t, "sealed", got.Count, 0)
+}
+
 // GivesBack wants that in front the response is what it was, and knows what was
 // sent.
 func (e Echo[C]) GivesBack(t *testing.T) {
