@@ -39,7 +39,7 @@ func show(p *chromium.Profile, address, engine string) boardTab {
 func (b boardTab) act(selector string) {
 	b.Do(`(button => ((button.form ?? button).closest('[data-page-state]') ?? document.body).setAttribute('data-old', ''))(document.querySelector(` + quote(selector) + `))`)
 	b.Click(selector)
-	b.Wait(`document.readyState !== 'loading' && !document.querySelector('[data-old]')`)
+	b.Wait(`document.readyState === 'complete' && !document.querySelector('[data-old]')`)
 	b.lacks(".htmx-added, .htmx-settling") // htmx 2 takes its time to know new elements
 }
 

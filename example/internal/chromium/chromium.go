@@ -248,18 +248,28 @@ func (t *Tab) travel(what string, by int64) {
 	t.Wait("document.readyState === 'complete'")
 }
 
-// Click presses the mouse in the middle of an element, as a person does.
+// Click presses the mouse in the middle of an element, as a person does. It asks
+// the page where that is: chromedp's numbers of nodes do not outlive a new page.
 func (t *Tab) Click(selector string) {
 	t.t.Helper()
-	t.must("clicking "+selector, chromedp.Click(selector, chromedp.NodeVisible))
+	var x, y float64
+	place := t.await(fmt.Sprintf(`(element => {
+		if (!element?.checkVisibility({ visibilityProperty: true })) return '';
+		element.scrollIntoViewIfNeeded();
+		const { left, right, top, bottom } = element.getClientRects()[0];
+		return (left + right) / 2 + ' ' + (top + bottom) / 2;
+	})(document.querySelector(%q))`, selector))
+	if _, err := fmt.Sscan(place, &x, &y); err != nil {
+		t.t.Fatalf("clicking %s at %q: %v", selector, place, err)
+	}
+	t.must("clicking "+selector, chromedp.MouseClickXY(x, y))
 }
 
 // Type replaces the text of a field, key by key.
 func (t *Tab) Type(selector, text string) {
 	t.t.Helper()
-	// Clear would empty the attribute, which a field that was typed into ignores.
-	t.must("typing into "+selector, chromedp.Focus(selector),
-		chromedp.Evaluate[chromedp.Void]("document.activeElement.select()"), chromedp.SendKeys(selector, text))
+	t.await(fmt.Sprintf(`(field => field ? (field.focus(), field.select(), 'focused') : '')(document.querySelector(%q))`, selector))
+	t.must("typing into "+selector, chromedp.KeyEvent(text))
 }
 
 // Press presses keys where the focus is.
@@ -301,11 +311,17 @@ func (t *Tab) Want(script, want string) {
 // Wait waits until an expression is true, also past the loading of a new page.
 func (t *Tab) Wait(script string) {
 	t.t.Helper()
+	t.await("(" + script + ") ? 'true' : ''")
+}
+
+// await waits until an expression gives a text.
+func (t *Tab) await(script string) string {
+	t.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		got, err := t.text("!!(" + script + ")")
-		if err == nil && got == "true" {
-			return
+		text, err := t.text(script)
+		if err == nil && text != "" {
+			return text
 		}
 		if time.Now().After(deadline) {
 			t.t.Fatalf("in vain waited for: %s (%v)\n%s", script, err, t.HTML())
