@@ -452,9 +452,9 @@ func (a *forgedApp) isWhole(t *testing.T, s *forgedState) {
 	}
 }
 
-// forgedMemory is what a request with a forged token may allocate: what the
-// state may, and its shapes; the token in its forms; and what any request does.
-func forgedMemory(plain int) int64 { return int64(2*(1<<20+64*plain) + 32*plain + 64<<10) }
+// forgedMemory is what a request with a forged token may allocate: what the state
+// and its shapes may together, the token in its forms, and what any request does.
+func forgedMemory(plain int) int64 { return int64(1<<20 + 64*plain + 32*plain + 64<<10) }
 
 // TestForgedSeeds keeps FuzzForged from passing because nothing it sends is
 // accepted.
@@ -586,12 +586,14 @@ type (
 	limitChain  struct{ Next *limitChain }
 	limitRows   []*forgedRow
 	limitEmpty  []struct{}
-	limitHollow []map[int8][100]int8 // an empty one takes 157 bytes while it is decoded
+	limitHollow []map[int8]string // of one entry each
 )
 
-// Of n hollow elements, in 1 byte each behind a header of 3, these fit into the
-// budget of 1 MiB and 64 times the payload. The slice takes 24 bytes itself.
-const limitHollows = (1<<20 + 64*3 - 24) / (157 - 64)
+// Of n hollow elements, in 3 bytes each behind a header of 3, these fit into the
+// budget of 1 MiB and 64 times the payload. Each map takes 48 bytes, room for 8
+// entries of 25, and 16 for its key and its element each; the slice takes 24, and
+// with a quarter more 10 for each, rounded up to 16.
+const limitHollows = (1<<20 + 64*3 - 24 - 15) / (48 + 208 + 2*16 + 10 - 64*3)
 
 // TestLimitsOfForgeries sends states at each limit and beyond it, which only a
 // holder of the secret can make: what seals keeps to the limits too.
@@ -601,7 +603,7 @@ func TestLimitsOfForgeries(t *testing.T) {
 		limitOf[limitChain]("depth of structs", limitNested(64), limitNested(65)),
 		limitOf[limitEmpty]("elements", limitMany(1<<20, 0x90), limitMany(1<<20+1, 0x90)),
 		limitOf[limitRows]("references", limitMany(10_000, 1), limitMany(10_001, 1)),
-		limitOf[limitHollow]("memory", limitMany(limitHollows, 0x80), limitMany(limitHollows+1, 0x80)),
+		limitOf[limitHollow]("memory", limitMany(limitHollows, 0x81, 0, 0xa0), limitMany(limitHollows+1, 0x81, 0, 0xa0)),
 		limitOf[big.Int]("a whole number", limitNumber(1024), limitNumber(1025)),
 		limitOf[big.Float]("precision", limitFloat(8192, 0), limitFloat(8193, 0)),
 		limitOf[big.Float]("exponent", limitFloat(8, 65_536), limitFloat(8, 65_537)),
@@ -637,5 +639,47 @@ func TestLimitsOfForgeries(t *testing.T) {
 			testkit.Want(t, "handlers", ran, 1)
 			testkit.Want(t, "fetches", fetched, 0)
 		})
+	}
+}
+
+type forgedWide struct {
+	Row *forgedRow
+	Pad [1000]int8
+}
+
+// TestForgedTableMemory has a table that names one field of a large struct: what
+// the others take is more than their bytes, of which there are none.
+func TestForgedTableMemory(t *testing.T) {
+	type state struct{ Wide map[uint16]forgedWide }
+	row := &forgedRow{ID: 1}
+	r := pagestate.NewRegistry()
+	pagestate.Register[state](r, "state")
+	pagestate.RegisterModel(r, "row", pagestate.Model[int, forgedRow]{
+		Key:   func(r *forgedRow) int { return r.ID },
+		Fetch: func(context.Context, []int) ([]*forgedRow, error) { return []*forgedRow{row}, nil },
+	})
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()}
+	m := newApp(t, r, o).mw
+	thief := newForger(t, o.Secrets[0], forgedUnbound, "", forgedNoUsers, "")
+	e := parseForged(t, thief.open(mustSeal(t, m, pagestate.Owner{}, new(state))))
+	wide := e.inner[envelopeShapes].inner[0].inner[0].inner[2]
+	wide.inner = wide.inner[:2] // Row, and its signature
+	for _, n := range []int{1, 300, 950, 10_000} {
+		payload := wire.AppendMapHeader([]byte{0x91}, n)
+		for i := range n {
+			payload = append(wire.AppendUint(payload, uint64(i)), 0x91, 1)
+		}
+		e.inner[envelopePayload] = &forgedValue{leaf: payload}
+		plain := e.append(nil)
+		token := thief.seal(plain)
+		var err error
+		used := sourceAllocated(func() { _, err = m.Open(t.Context(), pagestate.Owner{}, token) })
+		if most := forgedMemory(len(plain)); used > most {
+			t.Errorf("a payload of %d bytes took %d bytes of memory, more than %d", len(payload), used, most)
+		}
+		if err != nil && !errors.Is(err, pagestate.ErrTooLarge) {
+			t.Error(err)
+		}
+		testkit.Want(t, fmt.Sprintf("opened with %d", n), err == nil, n <= 300)
 	}
 }

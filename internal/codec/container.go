@@ -95,8 +95,8 @@ func (n *sliceNode) encode(e *encoder, v reflect.Value) error {
 	if err := e.elements(length); err != nil {
 		return err
 	}
-	e.charge(1, sliceSize)
-	e.charge(length, n.size)
+	e.charge(1, sliceSize+alone(length*n.size))
+	before := e.references
 	if err := e.open(length); err != nil {
 		return e.failed(v, "", err)
 	}
@@ -108,6 +108,9 @@ func (n *sliceNode) encode(e *encoder, v reflect.Value) error {
 	}
 	if err != nil {
 		return e.failed(v, "", err)
+	}
+	if e.optional && e.references > before {
+		e.charge(1, lateSize)
 	}
 	e.leave()
 	return nil
@@ -138,10 +141,7 @@ func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.elements(length, d.least(n.elem)); err != nil {
 		return err
 	}
-	if err := d.charge(1, sliceSize); err != nil {
-		return err
-	}
-	if err := d.charge(length, n.size); err != nil {
+	if err := d.chargeList(length, n.size); err != nil {
 		return err
 	}
 	if err := d.enter(); err != nil {
@@ -161,44 +161,63 @@ func (n *sliceNode) decode(d *decoder, v reflect.Value) error {
 		v.SetLen(length)
 		v.SetCap(length) // so that two copies that grow do not share what Grow left over
 	}
-	references, err := decodeElements(d, n.elem, v, length)
+	before := d.count
+	first, err := decodeElements(d, n.elem, v, length)
 	if err != nil {
 		return err
 	}
-	if d.optional && len(references) > 0 {
-		d.after = append(d.after, func() { dropMissing(v, references) })
+	if d.optional && d.count > before {
+		if err := d.charge(1, lateSize); err != nil {
+			return err
+		}
+		d.late = append(d.late, &lateElements{v, first})
 	}
 	d.leave()
 	return nil
 }
 
-// dropMissing takes the elements out of a slice whose rows did not come back.
-func dropMissing(v reflect.Value, references map[int]*reference) {
-	kept := v.Slice(0, 0)
-	for i := range v.Len() {
-		if ref := references[i]; ref == nil || !ref.missing {
-			kept = reflect.Append(kept, v.Index(i))
-		}
-	}
-	v.Set(kept)
+// lateElements are those of a slice of an optional field: elements whose rows did
+// not come back are taken out.
+type lateElements struct {
+	slice reflect.Value
+	first *reference // of the elements that are references
 }
 
-// decodeElements returns those elements that are references and may be missing.
-func decodeElements(d *decoder, elem node, v reflect.Value, length int) (references map[int]*reference, err error) {
+func (l *lateElements) complete() {
+	kept, ref := l.slice.Slice(0, 0), l.first
+	for i := range l.slice.Len() {
+		missing := false
+		if ref != nil && ref.place == i {
+			missing, ref = ref.missing, ref.sibling
+		}
+		if !missing {
+			kept = reflect.Append(kept, l.slice.Index(i))
+		}
+	}
+	l.slice.Set(kept)
+}
+
+// decodeElements returns the first of the elements that are references, with the
+// others behind it.
+func decodeElements(d *decoder, elem node, v reflect.Value, length int) (first *reference, err error) {
+	var last *reference
 	for i := range length {
 		d.indirect()
 		if err := elem.decode(d, v.Index(i)); err != nil {
 			return nil, At(index(i), err)
 		}
-		if d.optional && d.direct != nil {
-			if references == nil {
-				references = make(map[int]*reference)
+		if d.direct != nil {
+			d.direct.place = i
+			if last == nil {
+				first = d.direct
+			} else {
+				last.sibling = d.direct
 			}
-			references[i] = d.direct
+			last = d.direct
 		}
 	}
 	d.indirect()
-	return references, nil
+	return first, nil
 }
 
 // least is the least size of a value of n. A struct of an older shape may have
@@ -276,34 +295,38 @@ func (n *mapNode) nilable() bool { return true }
 // states. It is coarse, and holds for every map that Go makes at once for so many
 // entries.
 type MapSize struct {
-	place int // for an entry, in the map's table
-	entry int // a key and an element
+	place   int // for an entry, in the map's table
+	outside int // for an entry, outside of it
+	entry   int // for the key and the element that are being decoded
 }
 
 // SizeOfMap returns that of a map type.
 func SizeOfMap(typ reflect.Type) MapSize {
-	size := MapSize{entry: int(typ.Key().Size() + typ.Elem().Size())}
+	var size MapSize
 	for _, part := range []reflect.Type{typ.Key(), typ.Elem()} {
-		switch n := int(part.Size()); {
-		case n == 0:
-			size.place++
-		case n <= 128:
-			size.place += n
-		default:
-			size.place += 8 // it stands outside of the table
+		n := int(part.Size())
+		size.entry += alone(n)
+		if n > 128 {
+			size.outside += alone(n)
+			n = 8 // a pointer
 		}
+		size.place += max(1, n)
 	}
 	size.place = (size.place+7)/8*8 + 1
 	return size
 }
 
-// Of is what a map of n entries takes, with the entry that is being decoded.
+// Of is what a map of n entries takes.
 func (s MapSize) Of(n int) int {
-	places := 3 * n
-	if n > 0 && n <= 8 {
-		places = 8
+	const empty = 48
+	switch {
+	case n == 0:
+		return empty
+	case n <= 8:
+		return empty + alone(8*s.place) + n*s.outside + s.entry
+	default:
+		return empty + n*(3*s.place+s.outside) + s.entry
 	}
-	return 48 + places*s.place + (n+1)*s.entry
 }
 
 type entry struct {
@@ -342,8 +365,12 @@ func (n *mapNode) encodeEntries(e *encoder, v reflect.Value) error {
 	}
 	for _, entry := range entries {
 		e.buf = append(e.buf, e.keys[entry.start:entry.end]...)
+		before := e.references
 		if err := n.elem.encode(e, elems.Index(entry.place)); err != nil {
 			return e.failed(v, "[]", err)
+		}
+		if e.references > before {
+			e.charge(1, lateSize+n.size.entry)
 		}
 		if err := e.fits(); err != nil {
 			return err
@@ -404,7 +431,7 @@ func (n *mapNode) decode(d *decoder, v reflect.Value) error {
 	if err := d.elements(length, d.least(n.key)+d.least(n.elem)); err != nil {
 		return err
 	}
-	if err := d.charge(1, n.size.Of(length)); err != nil {
+	if err := d.chargeMap(length, n.size); err != nil {
 		return err
 	}
 	if err := d.enter(); err != nil {
@@ -423,20 +450,27 @@ func (n *mapNode) decode(d *decoder, v reflect.Value) error {
 	return nil
 }
 
-// setEntry puts an element into a map again that was copied there before its
-// rows were in place, or takes it out if it is a reference whose row is missing.
-func setEntry(v, key, elem reflect.Value, ref *reference) func() {
-	return func() {
-		if ref != nil && ref.missing {
-			elem = reflect.Value{}
-		}
-		v.SetMapIndex(key, elem)
+// lateEntry is an element of a map, which is put there again, or taken out if it
+// is a reference whose row did not come back.
+type lateEntry struct {
+	into, key, elem reflect.Value
+	ref             *reference // nil if elem is none
+}
+
+func (l *lateEntry) complete() {
+	elem := l.elem
+	if l.ref != nil && l.ref.missing {
+		elem = reflect.Value{}
 	}
+	l.into.SetMapIndex(l.key, elem)
 }
 
 var errKeyOrder = malformed("map keys out of order")
 
 func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
+	if length == 0 {
+		return nil
+	}
 	key := reflect.New(v.Type().Key()).Elem()
 	elem := reflect.New(v.Type().Elem()).Elem()
 	var last []byte
@@ -455,14 +489,17 @@ func (n *mapNode) decodeEntries(d *decoder, v reflect.Value, length int) error {
 			return malformed("a NaN as a map key")
 		}
 		last = encoded
-		before := len(d.list)
+		before := d.count
 		d.direct = nil
 		if err := n.elem.decode(d, elem); err != nil {
 			return At("[]", err)
 		}
 		v.SetMapIndex(key, elem)
-		if len(d.list) > before {
-			d.after = append(d.after, setEntry(v, key, elem, d.direct))
+		if d.count > before {
+			if err := d.charge(1, lateSize+n.size.entry); err != nil {
+				return err
+			}
+			d.late = append(d.late, &lateEntry{v, key, elem, d.direct})
 			key = reflect.New(v.Type().Key()).Elem()
 			elem = reflect.New(v.Type().Elem()).Elem()
 		}

@@ -16,9 +16,8 @@ type decoder struct {
 	depth  int
 
 	References
-	optional bool        // of the field being decoded: its rows may be missing
-	room     []reference // for those to come
-	direct   *reference  // the value just decoded, if it is a reference and nothing around it
+	optional bool       // of the field being decoded: its rows may be missing
+	direct   *reference // the value just decoded, if it is a reference and nothing around it
 
 	groups []group  // the components whose shapes stand in the data
 	met    int      // how many of groups the value has referred to so far
@@ -40,9 +39,9 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 // release gives d back without anything of the value that it has read, field by
 // field as that of an encoder.
 func (d *decoder) release() {
-	d.Data, d.text, d.shared, d.list, d.after = nil, "", nil, nil, nil
-	d.room, d.direct, d.groups, d.views, d.form = nil, nil, nil, nil, nil
-	d.Pos, d.budget, d.depth, d.met, d.optional = 0, 0, 0, 0, false
+	d.Data, d.text, d.shared, d.list, d.late = nil, "", nil, nil, nil
+	d.direct, d.groups, d.views, d.form = nil, nil, nil, nil
+	d.Pos, d.budget, d.depth, d.met, d.count, d.optional = 0, 0, 0, 0, 0, false
 	decoders.Put(d)
 }
 
@@ -55,6 +54,31 @@ func (d *decoder) charge(n, size int) error {
 	}
 	d.budget -= n * size
 	return nil
+}
+
+// alone is what a value of so many bytes takes in memory by itself: Go has room in
+// steps, which are larger for what is large.
+func alone(size int) int {
+	if size > 256 {
+		size += size / 4
+	}
+	return (size + 15) / 16 * 16
+}
+
+// chargeList is called with the length of a slice, and the size of an element.
+func (d *decoder) chargeList(n, size int) error {
+	if size > 0 && n > d.budget/size { // n times size may be more than an int can hold
+		return d.charge(n, size)
+	}
+	return d.charge(1, sliceSize+alone(n*size))
+}
+
+// chargeMap is called with the length of a map.
+func (d *decoder) chargeMap(n int, size MapSize) error {
+	if size.outside > 0 && n > d.budget/size.outside { // as in chargeList
+		return d.charge(n, size.outside)
+	}
+	return d.charge(1, size.Of(n))
 }
 
 // open reads the header of an array of exactly n values.

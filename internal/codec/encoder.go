@@ -23,6 +23,7 @@ type encoder struct {
 	groups []*Plan // the components met behind interfaces, the sealed one first
 
 	references int
+	optional   bool // of the field being encoded: its rows may be missing when it is decoded
 
 	depth   int
 	charged int  // what decoding will allocate, but for its strings
@@ -67,7 +68,7 @@ func (e *encoder) release() {
 	}
 	e.buf, e.keys, e.groups, e.expected, e.hash, e.trail = nil, nil, nil, nil, nil, nil
 	e.start, e.limit, e.references, e.depth, e.charged = 0, 0, 0, 0, 0
-	e.strings, e.comparing, e.inKey, e.tooDeep = false, false, false, false
+	e.optional, e.strings, e.comparing, e.inKey, e.tooDeep = false, false, false, false, false
 	encoders.Put(e)
 }
 

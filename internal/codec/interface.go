@@ -48,13 +48,17 @@ func (n *interfaceNode) encode(e *encoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	e.charge(2, int(v.Type().Size()))
+	e.charge(2, alone(int(v.Type().Size())))
+	before := e.references
 	if err := e.open(2); err != nil {
 		return err
 	}
 	e.uint(number)
 	if err := value.encode(e, v); err != nil {
 		return err
+	}
+	if e.references > before {
+		e.charge(1, lateSize)
 	}
 	e.leave()
 	return nil
@@ -96,27 +100,37 @@ func (n *interfaceNode) decode(d *decoder, v reflect.Value) error {
 		return fmt.Errorf("%w: %s does not implement %s", ErrOutdated, typ, n.typ)
 	}
 	// Once to decode it, and once as the interface holds it.
-	if err := d.charge(2, int(typ.Size())); err != nil {
+	if err := d.charge(2, alone(int(typ.Size()))); err != nil {
 		return err
 	}
 	held := reflect.New(typ).Elem()
-	before := len(d.list)
+	before := d.count
 	if err := value.decode(d, held); err != nil {
 		return err
 	}
 	d.views = outer
 	d.leave()
-	if len(d.list) == before {
+	if d.count == before {
 		v.Set(held)
 		return nil
 	}
-	ref := d.direct
-	d.after = append(d.after, func() {
-		if ref == nil || !ref.missing { // else the interface would hold a nil pointer, and not be nil
-			v.Set(held)
-		}
-	})
+	if err := d.charge(1, lateSize); err != nil {
+		return err
+	}
+	d.late = append(d.late, &lateHeld{v, held, d.direct})
 	return nil
+}
+
+// lateHeld is what an interface holds.
+type lateHeld struct {
+	into, value reflect.Value
+	ref         *reference // nil if value is none
+}
+
+func (l *lateHeld) complete() {
+	if l.ref == nil || !l.ref.missing { // else the interface would hold a nil pointer, and not be nil
+		l.into.Set(l.value)
+	}
 }
 
 // numbered is the reverse of dynamic. For a registered type it also sets the

@@ -47,13 +47,17 @@ func (n *namedNode) encode(e *encoder, v reflect.Value) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsavable, err)
 	}
-	e.charge(namedCopies, int(n.named.Args.Size()))
+	e.charge(namedCopies, alone(int(n.named.Args.Size())))
+	before := e.references
 	if err := e.open(2); err != nil {
 		return err
 	}
 	e.string(name)
 	if err := n.args.encode(e, args); err != nil {
 		return At(".Args", err)
+	}
+	if e.references > before {
+		e.charge(1, lateSize)
 	}
 	e.leave()
 	return nil
@@ -70,11 +74,11 @@ func (n *namedNode) decode(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := d.charge(namedCopies, int(n.named.Args.Size())); err != nil {
+	if err := d.charge(namedCopies, alone(int(n.named.Args.Size()))); err != nil {
 		return err
 	}
 	args := reflect.New(n.named.Args).Elem()
-	before := len(d.list)
+	before := d.count
 	if err := n.args.decode(d, args); err != nil {
 		return At(".Args", err)
 	}
@@ -82,10 +86,23 @@ func (n *namedNode) decode(d *decoder, v reflect.Value) error {
 	if !n.named.Known(name, args) {
 		return fmt.Errorf("%w: it names a query or template block that is not registered", ErrOutdated)
 	}
-	if len(d.list) == before {
+	if d.count == before {
 		n.named.Join(v, name, args)
 		return nil
 	}
-	d.after = append(d.after, func() { n.named.Join(v, name, args) })
+	if err := d.charge(1, lateSize); err != nil {
+		return err
+	}
+	d.late = append(d.late, &lateNamed{n, v, name, args})
 	return nil
 }
+
+// lateNamed is a value whose arguments hold references.
+type lateNamed struct {
+	node *namedNode
+	into reflect.Value
+	name string
+	args reflect.Value
+}
+
+func (l *lateNamed) complete() { l.node.named.Join(l.into, l.name, l.args) }

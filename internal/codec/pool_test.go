@@ -42,7 +42,7 @@ func TestReleasedHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := append(appendShapes(nil, e.groups), e.buf[e.start:]...)
-	e.trail, e.tooDeep = []address{{}}, true // as of a value that was refused
+	e.trail, e.tooDeep, e.optional = []address{{}}, true, true // as of a value that was refused
 	e.depth++
 	e.comparing, e.expected, e.hash, e.inKey = true, data, new(maphash.Hash), true
 	room := new([atOnce]byte)

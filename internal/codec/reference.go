@@ -16,7 +16,10 @@ type Model struct {
 }
 
 // referenceSize is about what decoding one reference allocates, without its key.
-const referenceSize = 144
+const referenceSize = 120
+
+// lateSize is about what something late takes, beside what it holds.
+const lateSize = 160
 
 // referenceNode is a model, T or *T. It writes the key alone, and nil for a nil
 // pointer or a zero T.
@@ -35,7 +38,7 @@ func (n *referenceNode) nilable() bool { return true }
 
 // size is what decoding a reference allocates. Its key is decoded, and then put
 // into an interface.
-func (n *referenceNode) size() int { return referenceSize + 2*int(n.plan.model.Key.Size()) }
+func (n *referenceNode) size() int { return referenceSize + 2*alone(int(n.plan.model.Key.Size())) }
 
 func (n *referenceNode) encode(e *encoder, v reflect.Value) error {
 	if v.IsZero() {
@@ -60,7 +63,7 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 	if d.Nil() {
 		return nil
 	}
-	if len(d.list) == MaxReferences {
+	if d.count == MaxReferences {
 		return fmt.Errorf("%w: more than %d references", ErrLimit, MaxReferences)
 	}
 	if err := d.charge(1, n.size()); err != nil {
@@ -75,19 +78,20 @@ func (n *referenceNode) decode(d *decoder, v reflect.Value) error {
 	}
 	d.direct = d.reference()
 	*d.direct = reference{model: n.plan, key: key.Interface(), target: v, pointer: n.pointer, optional: d.optional}
-	d.list = append(d.list, d.direct)
 	return nil
 }
 
-// reference returns room for one. Several are allocated together, but no more
-// than there are bytes that could be one.
+// reference returns the next one of the list. Several are allocated together, but
+// no more than there are bytes that could be one.
 func (d *decoder) reference() *reference {
-	if len(d.room) == 0 {
-		d.room = make([]reference, min(referencesAtOnce, 1+d.Left()))
+	last := len(d.list) - 1
+	if last < 0 || len(d.list[last]) == cap(d.list[last]) {
+		d.list = append(d.list, make([]reference, 0, min(referencesAtOnce, 1+d.Left())))
+		last++
 	}
-	ref := &d.room[0]
-	d.room = d.room[1:]
-	return ref
+	d.count++
+	d.list[last] = d.list[last][:len(d.list[last])+1]
+	return &d.list[last][len(d.list[last])-1]
 }
 
 const referencesAtOnce = 16
@@ -108,19 +112,35 @@ type reference struct {
 	pointer  bool
 	optional bool
 	missing  bool
+
+	place   int        // of the element that it is, in a slice
+	sibling *reference // the next element of the same slice that is one
 }
 
 // References are the places in a decoded value that wait for their rows. The
 // value is complete after Resolve.
 type References struct {
-	list []*reference
-	// after is done when the rows are in place: what holds a copy of them is
-	// put where it belongs, the inner before the outer.
-	after []func()
+	list  [][]reference // several at once: a place in memory stays what it is
+	count int
+	late  []late // the inner before the outer
 }
 
-// Empty tells whether there is no such place.
-func (r *References) Empty() bool { return len(r.list) == 0 }
+// late is a part of the value that cannot be complete before the rows are in
+// place, since what holds it has a copy of it.
+type late interface{ complete() }
+
+func (r *References) all(yield func(*reference) bool) {
+	for _, several := range r.list {
+		for i := range several {
+			if !yield(&several[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Empty reports whether there is no such place.
+func (r *References) Empty() bool { return r.count == 0 }
 
 // Missing says which row did not come back.
 type Missing struct {
@@ -133,7 +153,7 @@ func (e *Missing) Error() string { return fmt.Sprintf("a row of model %q is gone
 // Models returns the plans of the models referred to, each once.
 func (r *References) Models() []*Plan {
 	var models []*Plan
-	for _, ref := range r.list {
+	for ref := range r.all {
 		if !slices.Contains(models, ref.model) {
 			models = append(models, ref.model)
 		}
@@ -143,9 +163,9 @@ func (r *References) Models() []*Plan {
 
 // Keys returns the keys of the rows of one model, each once.
 func (r *References) Keys(model *Plan) []any {
-	keys := make([]any, 0, len(r.list))
-	seen := make(map[any]bool, len(r.list))
-	for _, ref := range r.list {
+	keys := make([]any, 0, r.count)
+	seen := make(map[any]bool, r.count)
+	for ref := range r.all {
 		if ref.model == model && !seen[ref.key] {
 			seen[ref.key] = true
 			keys = append(keys, ref.key)
@@ -159,7 +179,7 @@ func (r *References) Keys(model *Plan) []any {
 // the element of an optional slice or map is dropped. Otherwise the error is a
 // *Missing.
 func (r *References) Resolve(row func(model *Plan, key any) any) error {
-	for _, ref := range r.list {
+	for ref := range r.all {
 		pointer := row(ref.model, ref.key)
 		switch {
 		case pointer == nil && ref.optional:
@@ -172,8 +192,8 @@ func (r *References) Resolve(row func(model *Plan, key any) any) error {
 			ref.target.Set(reflect.ValueOf(pointer).Elem())
 		}
 	}
-	for _, do := range r.after {
-		do()
+	for _, part := range r.late {
+		part.complete()
 	}
 	return nil
 }

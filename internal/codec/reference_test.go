@@ -308,7 +308,7 @@ func TestReferenceBudget(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %d are encoded, and not decoded: %v", test.name, n, err)
 			}
-			if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
+			if budget := MemoryBudget(len(data)); used > uint64(budget+allowance) {
 				t.Errorf("%s: %d took %d bytes of memory, the budget is %d", test.name, n, used, budget)
 			}
 		}
@@ -511,7 +511,7 @@ func refResolve(t *testing.T, p *Plan, data []byte, has func(any) bool, own bool
 		refs, _ = p.Decode(data, again)
 		err = refs.Resolve(row)
 	})
-	if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8+allowance) {
+	if budget := MemoryBudget(len(data)); used > uint64(budget+allowance) {
 		t.Errorf("%d bytes took %d bytes of memory, the budget is %d", len(data), used, budget)
 	}
 	var missing *Missing

@@ -62,12 +62,20 @@ func (n *structNode) encodeWithout(e *encoder, v reflect.Value, omit []bool) err
 		}
 		if f.scalar {
 			e.scalar(value)
-		} else if err := f.node.encode(e, value); err != nil {
+		} else if err := f.encode(e, value); err != nil {
 			return At("."+f.GoName, err)
 		}
 	}
 	e.leave()
 	return nil
+}
+
+func (f *structField) encode(e *encoder, v reflect.Value) error {
+	outer := e.optional
+	e.optional = f.Optional
+	err := f.node.encode(e, v)
+	e.optional = outer
+	return err
 }
 
 func (n *structNode) decode(d *decoder, v reflect.Value) error {

@@ -243,7 +243,7 @@ func (t *Types) compilePointer(s site) node {
 	if p := t.byType[s.typ.Elem()]; p != nil && p.model != nil {
 		return t.compileReference(s, p, true)
 	}
-	n := &pointerNode{size: int(s.typ.Elem().Size())}
+	n := &pointerNode{size: alone(int(s.typ.Elem().Size()))}
 	t.remember(s, n)
 	elem := s.elem("")
 	elem.shown = s.shown

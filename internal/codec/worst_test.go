@@ -174,8 +174,7 @@ func TestWorst(t *testing.T) {
 				data := w.data(p, size)
 				used, pieces, err := worstDecode(p, data)
 				t.Logf("%d bytes: %d allocated in %d pieces; error: %v", len(data), used, pieces, err)
-				// Go rounds each allocation up.
-				if budget := MemoryBudget(len(data)); used > uint64(budget+budget/8) {
+				if budget := MemoryBudget(len(data)); used > uint64(budget+allowance) {
 					t.Errorf("%d bytes took %d bytes of memory, the budget is %d", len(data), used, budget)
 				}
 				rate[i] = float64(pieces) / float64(len(data))
