@@ -12,6 +12,7 @@
 //	plan.go       one registered type: encoding and decoding it
 //	shape.go      field names and signatures: how a type may change between deploys
 //	encoder.go    writing, with the limits that hold while writing
+//	drain.go      comparing or hashing what is written, and keeping none of it
 //	decoder.go    strict reading, within a memory budget
 //	scalar.go     numbers, strings and bytes
 //	container.go  pointers, slices, arrays and maps

@@ -412,11 +412,11 @@ func (n *mapNode) encodeKey(e *encoder, k reflect.Value) error {
 	if n.unordered && !k.Equal(k) {
 		return fmt.Errorf("%w: a NaN cannot be found again as a map key", ErrUnsavable)
 	}
-	payload, start := e.buf, e.start
-	e.buf, e.start, e.inKey = e.keys, 0, true
+	payload, sink, start := e.buf, e.sink, e.start
+	e.buf, e.sink, e.start = e.keys, nil, 0
 	err := cmp.Or(n.key.encode(e, k), e.fits())
 	e.keys = e.buf
-	e.buf, e.start, e.inKey = payload, start, false
+	e.buf, e.sink, e.start = payload, sink, start
 	return err
 }
 

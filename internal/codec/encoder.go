@@ -1,10 +1,7 @@
 package codec
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"reflect"
 	"slices"
@@ -16,8 +13,9 @@ import (
 // encoder holds what one Encode needs beside the plan.
 type encoder struct {
 	buf   []byte
-	start int // where the payload begins in buf
-	limit int // how long the payload may become
+	sink  sink // what buf is flushed into; nil if all of it stays
+	start int  // where the payload begins in buf; negative once it was flushed
+	limit int  // how long the payload may become
 
 	keys   []byte  // encoded map keys, waiting to be sorted; used as a stack
 	groups []*Plan // the components met behind interfaces, the sealed one first
@@ -29,47 +27,40 @@ type encoder struct {
 	charged int  // what decoding will allocate, but for its strings
 	strings bool // whether there is a string that is not empty
 
-	// What is only compared or hashed does not stay in buf.
-	comparing bool   // with expected
-	expected  []byte // from where buf begins
-	hash      *maphash.Hash
-	room      *[atOnce]byte // for buf, and kept: nil until it is first needed
-	inKey     bool          // whether buf holds a map key, which stays
-
 	tooDeep bool
 	trail   []address // what the way out of a value nested too deep led past
 }
 
-// encoders are encoders that hold nothing, but for room that is zero.
+// sink takes what an encoder has written, one piece after the other.
+type sink interface{ take(b []byte) error }
+
+// encoders are encoders that hold nothing.
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // encoder returns one that appends a payload of p to b.
 func (p *Plan) encoder(b []byte, limit int) *encoder {
 	e := encoders.Get().(*encoder)
+	e.begin(p, b, limit)
+	return e
+}
+
+// begin has an encoder that holds nothing append a payload of p to b.
+func (e *encoder) begin(p *Plan, b []byte, limit int) {
 	e.buf, e.start, e.limit, e.groups = b, len(b), limit, p.plans
-	return e
 }
 
-// draining returns one that is to compare or to hash what it writes.
-func (p *Plan) draining(limit int) *encoder {
-	e := p.encoder(nil, limit)
-	if e.room == nil {
-		e.room = new([atOnce]byte)
-	}
-	e.buf = e.room[:0]
-	return e
-}
-
-// release gives e back without anything of the value that it has written. It goes
-// field by field because *e = encoder{} takes much longer while the collector runs.
+// release gives e back without anything of the value that it has written.
 func (e *encoder) release() {
-	if e.comparing || e.hash != nil {
-		clear(e.room[:])
-	}
-	e.buf, e.keys, e.groups, e.expected, e.hash, e.trail = nil, nil, nil, nil, nil, nil
-	e.start, e.limit, e.references, e.depth, e.charged = 0, 0, 0, 0, 0
-	e.optional, e.strings, e.comparing, e.inKey, e.tooDeep = false, false, false, false, false
+	e.reset()
 	encoders.Put(e)
+}
+
+// reset goes field by field because *e = encoder{} takes much longer while the
+// collector runs.
+func (e *encoder) reset() {
+	e.buf, e.sink, e.keys, e.groups, e.trail = nil, nil, nil, nil, nil
+	e.start, e.limit, e.references, e.depth, e.charged = 0, 0, 0, 0, 0
+	e.optional, e.strings, e.tooDeep = false, false, false
 }
 
 // address is that of a pointer, slice or map. The type is part of it: a struct
@@ -111,45 +102,18 @@ func (e *encoder) fits() error {
 	if len(e.buf)-e.start > e.limit {
 		return fmt.Errorf("%w: more than %d bytes", ErrSize, e.limit)
 	}
-	if len(e.buf) < atOnce/2 || e.inKey {
+	if e.sink == nil || len(e.buf) < atOnce/2 {
 		return nil
 	}
-	return e.drain()
+	return e.flush()
 }
 
-// atOnce is about as much as a buffer holds that is drained.
-const atOnce = 512
-
-// drain compares or hashes what is in buf, if it is for that.
-func (e *encoder) drain() error {
-	if e.comparing {
-		return e.compare()
-	}
-	if e.hash != nil {
-		e.hash.Write(e.buf)
-		e.drop()
-	}
-	return nil
-}
-
-// errDiffers ends an encoding that is compared.
-var errDiffers = errors.New("another value")
-
-// compare drops what was written if it is as expected.
-func (e *encoder) compare() error {
-	rest, same := bytes.CutPrefix(e.expected, e.buf)
-	if !same {
-		return errDiffers
-	}
-	e.expected = rest
-	e.drop()
-	return nil
-}
-
-// drop empties buf, and keeps count of what was there.
-func (e *encoder) drop() {
+// flush empties buf into the sink.
+func (e *encoder) flush() error {
+	err := e.sink.take(e.buf)
 	e.start -= len(e.buf)
 	e.buf = e.buf[:0]
+	return err
 }
 
 // elements checks the length of a slice or map.
@@ -222,9 +186,10 @@ func (e *encoder) string(s string) {
 
 func (e *encoder) bytes(b []byte) { e.buf = wire.AppendBytes(e.buf, b) }
 
-// failed puts step in front of the path of err, which encoding what v holds
-// returned. The way out of a value nested too deep leads past whatever led
-// there: what it passes twice holds itself, and the path ends with the last.
+// failed returns err with step in front of its path. It is called with every
+// pointer, slice and map around the value that could not be encoded, from the inner
+// to the outer. If that value is nested too deep, one of them that comes twice holds
+// itself: then the error is that, and its path leads to where it came last.
 func (e *encoder) failed(v reflect.Value, step string, err error) error {
 	if !e.tooDeep {
 		return At(step, err)

@@ -94,27 +94,26 @@ func (p *Plan) Encode(b []byte, v reflect.Value, omit []bool, limit int) ([]byte
 	return encoded, nil
 }
 
-// Same tells whether data is what Encode would append for v and omit. Of slices
-// and maps it holds an element or two at a time, unless other components or former
-// fields stand in data. Its errors are those of Encode, but not all of them: where
-// the two differ, what comes behind is not looked at, and it knows no limit.
+// Same reports whether data is what Encode would append for v and omit, with no
+// limit. It looks at nothing behind the first difference, and so may not return an
+// error that Encode would. It encodes an element or two of a slice or map at a time,
+// unless data holds other components or former fields: then it encodes all of v.
 func (p *Plan) Same(v reflect.Value, omit []bool, data []byte) (bool, error) {
 	payload, ok := bytes.CutPrefix(data, p.shapes)
 	if !ok { // other components stand in it, or former fields
 		encoded, err := p.Encode(nil, v, omit, math.MaxInt)
 		return bytes.Equal(encoded, data), err
 	}
-	e := p.draining(math.MaxInt)
-	defer e.release()
-	e.comparing, e.expected = true, payload
-	err := p.encode(e, v, omit)
-	if e.drain() != nil || errors.Is(err, errDiffers) {
+	d := p.comparing(payload)
+	defer d.release()
+	err := p.encode(&d.encoder, v, omit)
+	if d.flush() != nil || errors.Is(err, errDiffers) {
 		return false, nil
 	}
 	if err != nil {
 		return false, At(TypeName(p.Type), err)
 	}
-	return len(e.expected) == 0 && len(e.groups) == 1, nil
+	return len(d.expected) == 0 && len(d.groups) == 1, nil
 }
 
 // Room is how many bytes to have ready for the next value: a little more than the
@@ -139,15 +138,14 @@ func (p *Plan) encode(e *encoder, v reflect.Value, omit []bool) error {
 // element or two at a time.
 func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	f := &p.structNode().fields[i]
-	e := p.draining(limit)
-	defer e.release()
-	e.hash = h
-	err := cmp.Or(f.node.encode(e, v.Field(f.index)), e.fits(), e.drain())
+	d := p.hashing(h, limit)
+	defer d.release()
+	err := cmp.Or(f.node.encode(&d.encoder, v.Field(f.index)), d.fits(), d.flush())
 	if err != nil {
 		return At(TypeName(p.Type)+"."+f.GoName, err)
 	}
-	if len(e.groups) > 1 { // their numbers mean nothing without their names
-		h.Write(appendShapes(nil, e.groups))
+	if len(d.groups) > 1 { // their numbers mean nothing without their names
+		h.Write(appendShapes(nil, d.groups))
 	}
 	return nil
 }

@@ -44,14 +44,20 @@ func TestReleasedHoldsNothing(t *testing.T) {
 	data := append(appendShapes(nil, e.groups), e.buf[e.start:]...)
 	e.trail, e.tooDeep, e.optional = []address{{}}, true, true // as of a value that was refused
 	e.depth++
-	e.comparing, e.expected, e.hash, e.inKey = true, data, new(maphash.Hash), true
-	room := new([atOnce]byte)
-	copy(room[:], data)
-	e.room = room
+	e.sink = &drain{}
 	everyFieldSet(t, reflect.ValueOf(*e))
 	e.release()
-	if e.room = nil; *room != [atOnce]byte{} || !reflect.ValueOf(*e).IsZero() {
-		t.Errorf("the encoder still holds %+v, and in its room %q", *e, *room)
+	if !reflect.ValueOf(*e).IsZero() {
+		t.Errorf("the encoder still holds %+v", *e)
+	}
+
+	drained := p.comparing(data)
+	copy(drained.room[:], data)
+	drained.hash = new(maphash.Hash)
+	everyFieldSet(t, reflect.ValueOf(*drained))
+	drained.release()
+	if !reflect.ValueOf(*drained).IsZero() {
+		t.Errorf("the drain still holds %+v", *drained)
 	}
 
 	d := new(decoder)
@@ -73,20 +79,15 @@ func TestReleasedHoldsNothing(t *testing.T) {
 // TestRoomIsCleared: the room for what is compared or hashed outlasts the value.
 func TestRoomIsCleared(t *testing.T) {
 	p := compile(t, newTypes(reflect.TypeFor[struct{ Text string }]())).Name("root")
-	for name, use := range map[string]func(e *encoder){
-		"comparing": func(e *encoder) { e.comparing = true },
-		"hashing":   func(e *encoder) { e.hash = new(maphash.Hash) },
+	for name, d := range map[string]*drain{
+		"comparing": p.comparing([]byte("another")),
+		"hashing":   p.hashing(new(maphash.Hash), noLimit),
 	} {
-		t.Run(name, func(t *testing.T) {
-			e := p.draining(noLimit)
-			use(e)
-			e.buf = append(e.buf, bytes.Repeat([]byte("secret"), atOnce)[:atOnce]...)
-			room := e.room
-			e.release()
-			if *room != [atOnce]byte{} {
-				t.Errorf("%q is left", *room)
-			}
-		})
+		d.buf = append(d.buf, bytes.Repeat([]byte("secret"), atOnce)[:atOnce]...)
+		d.release()
+		if d.room != [atOnce]byte{} {
+			t.Errorf("%s: %q is left", name, d.room)
+		}
 	}
 }
 
