@@ -2,7 +2,7 @@
 //
 // A type is checked against the safe list and compiled into a [Plan] once, at
 // start-up; a plan then encodes and decodes by kind and structure alone. No
-// method of a value's type is ever called, but for the functions of a [Custom].
+// method of a value's type is ever called, except the functions of a [Custom].
 //
 // The package knows types and bytes. It knows nothing of HTTP, keys or tokens:
 // what protects the bytes and whose they are is decided above it. The forms of

@@ -24,7 +24,7 @@ type encoder struct {
 	optional   bool // of the field being encoded: its rows may be missing when it is decoded
 
 	depth   int
-	charged int  // what decoding will allocate, but for its strings
+	charged int  // what decoding will allocate, except its strings
 	strings bool // whether there is a string that is not empty
 
 	tooDeep bool

@@ -13,7 +13,7 @@ type Named struct {
 	// Split returns the name and the arguments of a value that is not zero. Its
 	// error says why the value cannot be saved.
 	Split func(v reflect.Value) (name string, args reflect.Value, err error)
-	// Known tells whether something is registered under the name for these
+	// Known reports whether something is registered under the name for these
 	// arguments.
 	Known func(name string, args reflect.Value) bool
 	// Join sets v to what is registered under the name, with the arguments.

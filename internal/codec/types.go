@@ -33,7 +33,7 @@ type node interface {
 	signature(*signer)
 	// least is how many bytes the shortest value takes.
 	least() int
-	// nilable tells whether a value may be written as nil.
+	// nilable reports whether a value may be written as nil.
 	nilable() bool
 }
 
@@ -298,7 +298,7 @@ func (t *Types) isCustom(typ reflect.Type) bool {
 	return p != nil && p.custom != nil
 }
 
-// standsFor tells whether what is saved of a typ is not what it holds: that of a
+// standsFor reports whether what is saved of a typ is not what it holds: that of a
 // model is its key, and that of a query its name.
 func (t *Types) standsFor(typ reflect.Type) bool {
 	p := t.byType[typ]
@@ -306,7 +306,7 @@ func (t *Types) standsFor(typ reflect.Type) bool {
 	return named || p != nil && p.model != nil
 }
 
-// isByte tells whether a slice or array of typ is saved as bytes.
+// isByte reports whether a slice or array of typ is saved as bytes.
 func (t *Types) isByte(typ reflect.Type) bool {
 	return typ.Kind() == reflect.Uint8 && t.byType[typ] == nil
 }
@@ -353,7 +353,7 @@ func (t *Types) compileMap(s site) node {
 	return t.whole(s, n, n.key, n.elem)
 }
 
-// isKey tells whether a map with keys of typ has one saved form.
+// isKey reports whether a map with keys of typ has one saved form.
 func (t *Types) isKey(typ reflect.Type) bool {
 	if t.isCustom(typ) {
 		return typ.Comparable()
@@ -384,7 +384,7 @@ func (t *Types) isKey(typ reflect.Type) bool {
 	return typ.Comparable()
 }
 
-// mayBeNaN tells whether a key of typ can be unequal to itself.
+// mayBeNaN reports whether a key of typ can be unequal to itself.
 func (t *Types) mayBeNaN(typ reflect.Type) bool {
 	if t.isCustom(typ) {
 		return true
@@ -498,7 +498,7 @@ func SavedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
 	}
 }
 
-// isEmbeddedStruct tells whether the fields of f can be reached although f
+// isEmbeddedStruct reports whether the fields of f can be reached although f
 // itself is unexported.
 func isEmbeddedStruct(f reflect.StructField) bool {
 	typ := f.Type
