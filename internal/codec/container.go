@@ -329,6 +329,9 @@ func (s MapSize) Of(n int) int {
 	}
 }
 
+// Entry is what a key and an element take by themselves.
+func (s MapSize) Entry() int { return s.entry }
+
 type entry struct {
 	start, end int // of the encoded key in e.keys
 	place      int // of the element among the copies
