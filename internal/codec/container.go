@@ -329,8 +329,17 @@ func (s MapSize) Of(n int) int {
 	}
 }
 
-// Entry is what a key and an element take by themselves.
-func (s MapSize) Entry() int { return s.entry }
+// Next is what one more entry takes in a map of n that was not made for it.
+func (s MapSize) Next(n int) int {
+	more := s.Of(n+1) - s.Of(n)
+	if n == 0 {
+		return more
+	}
+	if n >= 8 {
+		more *= 2 // the tables that were outgrown are together smaller than the one in use
+	}
+	return more + s.entry
+}
 
 type entry struct {
 	start, end int // of the encoded key in e.keys

@@ -492,10 +492,7 @@ func (d *decoder) entry(n *node, v reflect.Value, name string) error {
 	if fault := nameFault(name); fault != "" {
 		return malformed("a key that cannot be used: " + fault)
 	}
-	// The tables that were outgrown are together smaller than the one in use. Each
-	// entry is decoded outside of the map.
-	grown := n.mapSize.Of(v.Len()+1) - n.mapSize.Of(v.Len())
-	if err := d.charge(1, 2*grown+n.mapSize.Entry()); err != nil {
+	if err := d.charge(1, n.mapSize.Next(v.Len())); err != nil {
 		return err
 	}
 	key := reflect.New(n.typ.Key()).Elem()
