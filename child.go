@@ -134,7 +134,11 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 	if err != nil {
 		return nil, err
 	}
-	return x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	in, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	if err != nil {
+		return nil, err
+	}
+	return &in, nil
 }
 
 // holdChild returns the child, or the same one that another goroutine of the

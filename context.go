@@ -71,14 +71,14 @@ func (x *exchange) attach(ctx context.Context, state any, opts []AttachOption) e
 	if err != nil {
 		return err
 	}
-	if err := x.canAttach(in); err != nil {
+	if err := x.canAttach(&in); err != nil {
 		return err
 	}
 	if in.keys, err = x.visitor.ensured(); err != nil {
 		return err
 	}
 	for _, o := range opts {
-		if err := x.place(in, o); err != nil {
+		if err := x.place(&in, o); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (x *exchange) attach(ctx context.Context, state any, opts []AttachOption) e
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.hold(in)
+	x.hold(&in)
 	return nil
 }
 

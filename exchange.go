@@ -144,7 +144,7 @@ func (x *exchange) open() error {
 	if err := in.claim(x.r.Context()); err != nil {
 		return err
 	}
-	x.act(in, tokens)
+	x.act(&in, tokens)
 	return nil
 }
 

@@ -35,8 +35,8 @@ type instance struct {
 
 // keyring is an owner with the keys of its tokens.
 type keyring struct {
+	token.Keyring
 	owner Owner
-	*token.Keyring
 	ended atomic.Bool // by Renew, in the request that they were made for
 }
 
@@ -68,16 +68,16 @@ func (in *instance) orphaned() bool { return in.keys.ended.Load() }
 func (in *instance) field(i int) reflect.Value { return in.component.plan.FieldValue(in.value, i) }
 
 // newInstance starts an instance of state, which is a *T. Its keys are nil.
-func (m *Middleware) newInstance(state any) (*instance, error) {
+func (m *Middleware) newInstance(state any) (instance, error) {
 	c, err := m.registry.component(reflect.TypeOf(state))
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	v := reflect.ValueOf(state)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return nil, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
+		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
 	}
-	return &instance{
+	return instance{
 		Envelope:  token.Envelope{Version: uint64(c.version), Instance: token.NewInstanceID()},
 		m:         m,
 		component: c,
@@ -120,30 +120,30 @@ func (m *Middleware) authenticate(keys *keyring, text string) (authentic, error)
 
 // resume makes an instance of a token. prepare gets the state when its rows
 // are there and load has not run.
-func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (*instance, error) {
+func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *fetched, prepare func(state any)) (instance, error) {
 	start := startTimer(m.opt.Observer.Opened != nil)
 	now := m.now()
 	if err := m.ages().Check(&a.Envelope, now); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	if err := a.checkComponent(); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	data, err := decompressData(a.Data, m.opt.MaxTokenBytes)
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	a.Data = data
 	c := a.component
 	state := reflect.New(c.typ)
 	refs, err := c.plan.Decode(data, state.Elem())
 	if err != nil {
-		return nil, decodeError(err)
+		return instance{}, decodeError(err)
 	}
 	if err := m.resolve(ctx, c, refs, f); err != nil {
-		return nil, err
+		return instance{}, err
 	}
-	in := &instance{
+	in := instance{
 		Envelope:  a.Envelope,
 		m:         m,
 		component: c,
@@ -155,7 +155,7 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 	}
 	prepare(in.state)
 	if err := in.load(ctx); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	if observe := m.opt.Observer.Opened; observe != nil {
 		observe(ctx, Opened{Component: c.name, Took: a.took + since(start)})

@@ -96,17 +96,17 @@ func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any
 	return in.state, nil
 }
 
-func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (*instance, error) {
+func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
 	if err := m.checkToken(token); err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	if !m.owns(o) {
-		return nil, errNoSession
+		return instance{}, errNoSession
 	}
 	keys := m.newKeyring(o)
 	a, err := m.authenticate(keys, token)
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
 	return m.resume(ctx, keys, a, new(fetched), asSaved)
 }

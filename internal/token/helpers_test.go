@@ -64,7 +64,8 @@ func tokenAppFor(t testing.TB, registry *pagestate.Registry, secret []byte, now 
 	if m.Middleware, err = pagestate.New(registry, o); err != nil {
 		t.Fatal(err)
 	}
-	m.keys = token.NewSecrets(o.Secrets).Keyring(token.Owner{Binding: token.BoundByFunc, Session: tokenOwner.Session})
+	keys := token.NewSecrets(o.Secrets).Keyring(token.Owner{Binding: token.BoundByFunc, Session: tokenOwner.Session})
+	m.keys = &keys
 	key, err := m.keys.Key()
 	if err != nil {
 		t.Fatal(err)

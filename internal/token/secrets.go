@@ -178,7 +178,7 @@ type Keyring struct {
 }
 
 // Keyring returns the keys of an owner. It derives none yet.
-func (s *Secrets) Keyring(o Owner) *Keyring { return &Keyring{secrets: s, owner: o} }
+func (s *Secrets) Keyring(o Owner) Keyring { return Keyring{secrets: s, owner: o} }
 
 // Owner returns whose keys they are.
 func (k *Keyring) Owner() Owner { return k.owner }

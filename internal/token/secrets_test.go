@@ -12,9 +12,14 @@ import (
 
 func randomSecret() []byte { return []byte(rand.Text() + rand.Text()) }
 
+func keyringOf(s *Secrets, o Owner) *Keyring {
+	k := s.Keyring(o)
+	return &k
+}
+
 func mustSeal(t *testing.T, s *Secrets, o Owner) string {
 	t.Helper()
-	token, err := s.Keyring(o).Seal([]byte("plain"), time.Unix(1770000000, 0))
+	token, err := keyringOf(s, o).Seal([]byte("plain"), time.Unix(1770000000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +30,7 @@ func open(s *Secrets, o Owner, token string) error {
 	if err := CheckForm(token); err != nil {
 		return err
 	}
-	_, err := s.Keyring(o).Open(token)
+	_, err := keyringOf(s, o).Open(token)
 	return err
 }
 
@@ -97,7 +102,7 @@ func TestRememberedKeysAreUsed(t *testing.T) {
 	} {
 		do()
 		for range 2 {
-			got, err := s.Keyring(owner).key(secret)
+			got, err := keyringOf(s, owner).key(secret)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +121,7 @@ func TestRememberedKeysAreTheirOwners(t *testing.T) {
 		other.Session = strconv.Itoa(i)
 	}
 	token := mustSeal(t, s, ada)
-	got, err := s.Keyring(other).Key()
+	got, err := keyringOf(s, other).Key()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -635,7 +635,10 @@ func (v *tokenVector) derive(t *testing.T, m *tokenApp) {
 	v.Shapes, v.Payload = tokenEncode(t, m, v.value)
 }
 
-func (v *tokenVector) keys() *token.Keyring { return v.secrets().Keyring(v.owner()) }
+func (v *tokenVector) keys() *token.Keyring {
+	keys := v.secrets().Keyring(v.owner())
+	return &keys
+}
 
 func (v *tokenVector) secrets() *token.Secrets { return token.NewSecrets([][]byte{v.Secret}) }
 
@@ -659,6 +662,9 @@ func tokenEncode(t *testing.T, m *tokenApp, state any) (shapes, payload []byte) 
 	data := tokenUncompressed(t, e.Data)
 	d := wire.Decoder{Data: data}
 	n, err := d.ArrayHeader()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range n { // tables, and names between them
 		if i%2 == 0 {
 			_, err = d.Bytes()
