@@ -11,6 +11,8 @@ import (
 	"iter"
 	"net/http"
 	"testing"
+	"time"
+	_ "time/tzdata"
 
 	"github.com/google/uuid"
 	"github.com/pagestate/pagestate"
@@ -201,4 +203,45 @@ func TestMethodsOfValuesAreNotCalled(t *testing.T) {
 	})
 	res := wantBody(t, call(a.browser().Get("/"), "/"), "namenamernamenamenamenameloaded")
 	testkit.Want(t, "sealed again", res.Header.Get("Page-State") != "", true)
+}
+
+// Reminder is due every day at the same time on the clocks of a place.
+type Reminder struct {
+	pagestate.Component
+	Next  time.Time
+	Place string // as in "Europe/Berlin"
+}
+
+// tomorrow counts on in the place's own time: Next came back with an offset
+// alone, which does not know when the clocks change.
+func (r *Reminder) tomorrow() error {
+	place, err := time.LoadLocation(r.Place)
+	if err != nil {
+		return err
+	}
+	r.Next = r.Next.In(place).AddDate(0, 0, 1)
+	return nil
+}
+
+func TestTimesAcrossAChangeOfClocks(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Reminder](registry, "reminder")
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/", func(*http.Request) *Reminder {
+		return &Reminder{Next: time.Date(2026, 10, 24, 9, 0, 0, 0, berlin), Place: "Europe/Berlin"}
+	})
+	action(a, "/", func(_ *http.Request, r *Reminder) (string, error) {
+		testkit.Want(t, "with the offset alone", r.Next.AddDate(0, 0, 1).In(berlin).Hour(), 8)
+		return "", r.tomorrow()
+	})
+	action(a, "/next", func(_ *http.Request, r *Reminder) (string, error) {
+		return r.Next.Format(time.RFC3339), nil
+	})
+	answer := call(a.browser().Get("/"), "/")
+	wantStatus(t, answer, http.StatusOK)
+	testkit.Want(t, "the day after", call(answer, "/next").Text, "2026-10-25T09:00:00+01:00")
 }
