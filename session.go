@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/sessions"
 
+	"github.com/pagestate/pagestate/internal/cookie"
 	"github.com/pagestate/pagestate/internal/gorilla"
 	"github.com/pagestate/pagestate/internal/sessionid"
 	"github.com/pagestate/pagestate/internal/token"
@@ -52,14 +52,16 @@ type Binding interface {
 // give it the name of the login session: this one is replaced by Renew, and is
 // saved by rules of its own.
 //
-// The session's cookie is HttpOnly and SameSite=Lax, whatever the store says;
-// path, domain, age and Secure are the store's. Set Secure there in production;
-// a [sessions.CookieStore] sets it from the start, and its cookie then does not
-// arrive over plain HTTP. The age counts from when the session was started or
+// The session's cookie is HttpOnly, whatever the store says. All else is the
+// store's, with the path / and SameSite=Lax where it says nothing. The
+// SameSite=None that NewCookieStore sets counts as nothing, unless Partitioned is
+// set too. Set Secure in production; a [sessions.CookieStore] sets it from the
+// start, and its cookie then does not arrive over plain HTTP. The age counts from when the session was started or
 // renewed, not from its last use, so let it be longer than Options.MaxLifetime.
 //
 // A cookie that the store cannot decode (tampered with, under another key, too
-// old), or whose record is gone, is no session: the next Ensure replaces it.
+// old), or whose record is gone, is no session: the next Ensure replaces it. Nor
+// are two cookies of the name with different values, as with [Cookie].
 // "Gone" is fs.ErrNotExist or sql.ErrNoRows. Every other error of the store is
 // returned.
 //
@@ -74,11 +76,15 @@ type Binding interface {
 // Handlers that open the session of that name in the same store share it with
 // the middleware, within one request too. With a CookieStore they must save it
 // before they attach a state: what they save later is overruled by the
-// middleware's cookie. It is as safe for concurrent use as the store is.
+// middleware's cookie. With a store on the server, what they save after another
+// request has called Renew brings the old session back. So leave it alone;
+// [sessions.Save] passes over it in handlers that have not opened it. It is as safe for concurrent use as the store is.
 //
-// A nil store and a name that cannot be a cookie's are faults that New reports.
+// A nil store, and a name that cannot be a cookie's, are faults that New reports.
 // So is a [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what
-// it is told to save.
+// it is told to save. Options for which browsers refuse the cookie, as with
+// [Cookie], are faults if the store has them in a field called Options, as
+// gorilla's have; with any other store Ensure and Renew return the error.
 func Session(store sessions.Store, name string) Binding {
 	return gorilla.New(store, name)
 }
@@ -94,21 +100,36 @@ func Session(store sessions.Store, name string) Binding {
 //
 //	pagestate.Cookie(http.Cookie{Name: "__Host-page", Path: "/", Secure: true})
 //
-// Name is needed. Path, Domain, Secure, MaxAge and Partitioned are as given; an
-// empty Path is "/", and a MaxAge of 0 lets the cookie end with the browser
-// session. The age counts from when the cookie was set, not from its last use,
-// so let it be longer than Options.MaxLifetime. HttpOnly is always on and
-// SameSite always Lax. Value, Expires and the rest are ignored.
+// Name is needed. Path, Domain, Secure, MaxAge, SameSite and Partitioned are as
+// given; an empty Path is "/", SameSite is Lax if it is not set, and a MaxAge of 0
+// lets the cookie end with the browser session. The age counts from when the
+// cookie was set, not from its last use, so let it be longer than
+// Options.MaxLifetime. HttpOnly is always on.
+//
+// With SameSite=Strict a link from another site comes without the cookie. A page
+// that it leads to starts a new session, and tabs that were open before get 400.
+//
+// Two cookies of the name with different values are no session, since another
+// host may have set one. Ensure and Renew set a new one then, and delete those of
+// the host, of its parent domains and of the paths that lead to the request's.
 //
 // As with a CookieStore nothing on the server ends a cookie: Renew replaces it
 // in this browser, and a copy made before lives on.
 //
-// A name, path or domain that a cookie cannot have, a negative MaxAge, and a
-// prefix __Host- or __Secure- without what browsers demand for it, are faults
-// that New reports. It is safe for concurrent use.
+// These are faults that New reports: a name, path or domain that a cookie cannot
+// have; a negative MaxAge; SameSite=None without Secure; Partitioned without
+// SameSite=None; a prefix __Host-, __Secure-, __Http- or __Host-Http- without what
+// browsers demand for it, or in another case; Value and Expires. It is safe for concurrent use.
 func Cookie(c http.Cookie) Binding {
 	if c.Path == "" {
 		c.Path = "/"
+	}
+	ignored := ""
+	switch {
+	case c.Value != "" || c.Quoted:
+		ignored = "Value"
+	case !c.Expires.IsZero():
+		ignored = "Expires"
 	}
 	return &cookieBinding{http.Cookie{
 		Name:        c.Name,
@@ -118,8 +139,8 @@ func Cookie(c http.Cookie) Binding {
 		Secure:      c.Secure,
 		Partitioned: c.Partitioned,
 		HttpOnly:    true,
-		SameSite:    http.SameSiteLaxMode,
-	}}
+		SameSite:    cookie.SameSite(c.SameSite),
+	}, ignored}
 }
 
 // SessionFunc leaves the session to another library: id returns something that
@@ -197,17 +218,24 @@ func prepareSession(b Binding, r *http.Request) {
 	}
 }
 
-// cookieBinding is a cookie without a store; the cookie is what to set, except
-// its value.
-type cookieBinding struct{ cookie http.Cookie }
+// cookieBinding is a cookie without a store.
+type cookieBinding struct {
+	cookie  http.Cookie // what to set, except its value
+	ignored string      // the option that was passed and is not honoured, if any
+}
 
 func (b *cookieBinding) Existing(r *http.Request) (string, error) {
+	found := ""
 	for _, c := range r.CookiesNamed(b.cookie.Name) {
-		if sessionid.Is(c.Value) {
-			return c.Value, nil
+		switch {
+		case !sessionid.Is(c.Value) || c.Value == found:
+		case found != "":
+			return "", nil // which of the two is ours cannot be known
+		default:
+			found = c.Value
 		}
 	}
-	return "", nil
+	return found, nil
 }
 
 func (b *cookieBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, error) {
@@ -217,27 +245,22 @@ func (b *cookieBinding) Ensure(w http.ResponseWriter, r *http.Request) (string, 
 	return b.Renew(w, r)
 }
 
-func (b *cookieBinding) Renew(w http.ResponseWriter, _ *http.Request) (string, error) {
+func (b *cookieBinding) Renew(w http.ResponseWriter, r *http.Request) (string, error) {
 	c := b.cookie
 	c.Value = sessionid.New()
+	for _, line := range cookie.Leftovers(r, &c) {
+		w.Header().Add("Set-Cookie", line)
+	}
 	http.SetCookie(w, &c)
 	return c.Value, nil
 }
 
 func (b *cookieBinding) check() error {
-	c := &b.cookie
-	if err := c.Valid(); err != nil {
-		return fmt.Errorf("pagestate: Cookie %q: %w; correct what was passed", c.Name, err)
+	if b.ignored != "" {
+		return fmt.Errorf("pagestate: Cookie %q: %s is not honoured; leave it out", b.cookie.Name, b.ignored)
 	}
-	if c.MaxAge < 0 {
-		return fmt.Errorf("pagestate: Cookie %q: a negative MaxAge deletes it; use 0 for a browser session", c.Name)
-	}
-	name := strings.ToLower(c.Name) // as browsers compare it
-	if strings.HasPrefix(name, "__host-") && (!c.Secure || c.Path != "/" || c.Domain != "") {
-		return fmt.Errorf("pagestate: Cookie %q: browsers refuse this name; set Secure, the Path / and no Domain", c.Name)
-	}
-	if strings.HasPrefix(name, "__secure-") && !c.Secure {
-		return fmt.Errorf("pagestate: Cookie %q: browsers refuse this name; set Secure", c.Name)
+	if err := cookie.Check(&b.cookie); err != nil {
+		return fmt.Errorf("pagestate: Cookie %q: %w", b.cookie.Name, err)
 	}
 	return nil
 }

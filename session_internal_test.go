@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate/internal/token"
@@ -34,6 +35,16 @@ func TestSessionValidateBinding(t *testing.T) {
 	forgetful := sessions.NewFilesystemStore(t.TempDir(), []byte("key"))
 	forgetful.MaxAge(0)
 	var noStore *sessions.CookieStore
+	with := func(o sessions.Options) sessions.Store {
+		if o.MaxAge == 0 {
+			o.MaxAge = 60
+		}
+		store := sessions.NewFilesystemStore(t.TempDir(), []byte("key"))
+		store.Options = &o
+		return store
+	}
+	deleting := sessions.NewCookieStore([]byte("key"))
+	deleting.Options.MaxAge = -1
 
 	for name, c := range map[string]struct {
 		binding Binding
@@ -61,6 +72,37 @@ func TestSessionValidateBinding(t *testing.T) {
 		"__Host-, other path":    {Cookie(http.Cookie{Name: "__Host-page", Secure: true, Path: "/app"}), "the Path /"},
 		"__Host-, domain":        {Cookie(http.Cookie{Name: "__host-page", Secure: true, Domain: "a.example"}), "no Domain"},
 		"__Secure-, no Secure":   {Cookie(http.Cookie{Name: "__Secure-page"}), "set Secure"},
+		"__Http-, no Secure":     {Cookie(http.Cookie{Name: "__Http-page"}), "set Secure"},
+		"__Host-Http-, path":     {Cookie(http.Cookie{Name: "__Host-Http-page", Secure: true, Path: "/app"}), "the Path /"},
+		"__host-, lower case":    {Cookie(http.Cookie{Name: "__host-page", Secure: true}), "write __Host-"},
+		"__SECURE-":              {Cookie(http.Cookie{Name: "__SECURE-page", Secure: true}), "write __Secure-"},
+		"__Secure-, Secure":      {Cookie(http.Cookie{Name: "__Secure-page", Secure: true, Path: "/app"}), ""},
+		"__Http-, Secure":        {Cookie(http.Cookie{Name: "__Http-page", Secure: true, Domain: "a.example"}), ""},
+		"__Host-Http-, Secure":   {Cookie(http.Cookie{Name: "__Host-Http-page", Secure: true}), ""},
+		"relative path":          {Cookie(http.Cookie{Name: "page", Path: "app"}), "begin it with /"},
+		"bad domain":             {Cookie(http.Cookie{Name: "page", Domain: "a..example"}), "Cookie.Domain"},
+		"Strict":                 {Cookie(http.Cookie{Name: "page", SameSite: http.SameSiteStrictMode}), ""},
+		"None":                   {Cookie(http.Cookie{Name: "page", SameSite: http.SameSiteNoneMode, Secure: true}), ""},
+		"None, no Secure":        {Cookie(http.Cookie{Name: "page", SameSite: http.SameSiteNoneMode}), "set Secure"},
+		"no such SameSite":       {Cookie(http.Cookie{Name: "page", SameSite: 9}), "a constant of net/http"},
+		"Partitioned, Lax":       {Cookie(http.Cookie{Name: "page", Secure: true, Partitioned: true}), "SameSite=None"},
+		"Partitioned, Strict":    {Cookie(http.Cookie{Name: "page", Secure: true, Partitioned: true, SameSite: http.SameSiteStrictMode}), "SameSite=None"},
+		"Partitioned, None":      {Cookie(http.Cookie{Name: "page", Secure: true, Partitioned: true, SameSite: http.SameSiteNoneMode}), ""},
+		"Value":                  {Cookie(http.Cookie{Name: "page", Value: "mine"}), "leave it out"},
+		"Expires":                {Cookie(http.Cookie{Name: "page", Expires: time.Now()}), "leave it out"},
+
+		"Session, __Host-, Secure":      {Session(with(sessions.Options{Secure: true}), "__Host-page"), ""},
+		"Session, __Host-, CookieStore": {Session(store, "__Host-page"), ""},
+		"Session, __Host-, no Secure":   {Session(with(sessions.Options{}), "__Host-page"), "set Secure"},
+		"Session, __Host-, domain":      {Session(with(sessions.Options{Secure: true, Domain: "a.example"}), "__Host-page"), "no Domain"},
+		"Session, __Host-, other path":  {Session(with(sessions.Options{Secure: true, Path: "/app"}), "__Host-page"), "the Path /"},
+		"Session, __host-, lower case":  {Session(store, "__host-page"), "write __Host-"},
+		"Session, __Secure-":            {Session(with(sessions.Options{}), "__Secure-page"), "set Secure"},
+		"Session, None, no Secure":      {Session(with(sessions.Options{SameSite: http.SameSiteNoneMode}), "page"), "set Secure"},
+		"Session, Partitioned, Lax":     {Session(with(sessions.Options{Secure: true, Partitioned: true}), "page"), "SameSite=None"},
+		"Session, relative path":        {Session(with(sessions.Options{Path: "app"}), "page"), "begin it with /"},
+		"Session, bad domain":           {Session(with(sessions.Options{Domain: "a..example"}), "page"), "Cookie.Domain"},
+		"Session, negative MaxAge":      {Session(deleting, "page"), "use 0"},
 	} {
 		err := checkBinding(c.binding)
 		switch {

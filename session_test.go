@@ -221,6 +221,10 @@ func TestSessionCookieAttributes(t *testing.T) {
 	cookieStore := sessions.NewCookieStore(sessionKey)
 	fileStore := sessions.NewFilesystemStore(t.TempDir(), sessionKey)
 	fileStore.Options = &sessions.Options{Path: "/app", Domain: "example.com", MaxAge: 60, SameSite: http.SameSiteStrictMode}
+	framed := sessions.NewCookieStore(sessionKey)
+	framed.Options.Partitioned = true
+	pathless := sessions.NewFilesystemStore(t.TempDir(), sessionKey)
+	pathless.Options = &sessions.Options{MaxAge: 60, SameSite: http.SameSiteDefaultMode}
 
 	for name, c := range map[string]struct {
 		binding pagestate.Binding
@@ -232,26 +236,45 @@ func TestSessionCookieAttributes(t *testing.T) {
 		},
 		"FilesystemStore": {
 			pagestate.Session(fileStore, sessionName),
-			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60},
+			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60, SameSite: http.SameSiteStrictMode},
+		},
+		"CookieStore, Partitioned": {
+			pagestate.Session(framed, sessionName),
+			http.Cookie{Path: "/", MaxAge: 86400 * 30, Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true},
+		},
+		"FilesystemStore without a Path": {
+			pagestate.Session(pathless, sessionName),
+			http.Cookie{Path: "/", MaxAge: 60},
 		},
 		"Cookie": {
 			pagestate.Cookie(http.Cookie{Name: sessionName}),
 			http.Cookie{Path: "/"},
 		},
+		"Cookie, default mode": {
+			pagestate.Cookie(http.Cookie{Name: sessionName, SameSite: http.SameSiteDefaultMode}),
+			http.Cookie{Path: "/"},
+		},
+		"Cookie, Strict": {
+			pagestate.Cookie(http.Cookie{Name: sessionName, SameSite: http.SameSiteStrictMode}),
+			http.Cookie{Path: "/", SameSite: http.SameSiteStrictMode},
+		},
 		"Cookie with everything": {
 			pagestate.Cookie(http.Cookie{
-				Name: sessionName, Value: "ignored", Quoted: true, Path: "/app", Domain: "example.com", MaxAge: 60,
+				Name: sessionName, Path: "/app", Domain: "example.com", MaxAge: 60,
 				RawExpires: "ignored", Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true,
 			}),
-			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60, Secure: true, Partitioned: true},
+			http.Cookie{Path: "/app", Domain: "example.com", MaxAge: 60, Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			browser := newSessionBrowser(t, sessionServer(t, c.binding, nil))
 			for _, path := range []string{"/ensure", "/renew"} {
 				got := browser.get(path).cookies[0]
-				if !got.HttpOnly || got.SameSite != http.SameSiteLaxMode {
-					t.Errorf("%s: %s: not HttpOnly and SameSite=Lax", path, got.Raw)
+				if c.want.SameSite == 0 {
+					c.want.SameSite = http.SameSiteLaxMode
+				}
+				if !got.HttpOnly || got.SameSite != c.want.SameSite {
+					t.Errorf("%s: %s: not HttpOnly and SameSite %d", path, got.Raw, c.want.SameSite)
 				}
 				if got.Quoted || got.Path != c.want.Path || got.Domain != c.want.Domain || got.MaxAge != c.want.MaxAge ||
 					got.Secure != c.want.Secure || got.Partitioned != c.want.Partitioned {
@@ -279,8 +302,13 @@ func TestSessionCookies(t *testing.T) {
 		"in another line":         {[]string{"a=1", "page=" + first}, first},
 		"without spaces":          {[]string{"a=1;page=" + first + ";b=2"}, first},
 		"with more spaces":        {[]string{" a=1 ;\tpage=" + first + " "}, first},
-		"twice":                   {[]string{"page=" + first + "; page=" + second}, first},
-		"behind a planted one":    {[]string{"page=planted; page=" + first + "; page=" + second}, first},
+		"twice the same":          {[]string{"page=" + first + "; page=" + first}, first},
+		"twice, once in quotes":   {[]string{"page=" + first + `; page="` + first + `"`}, first},
+		"two":                     {[]string{"page=" + first + "; page=" + second}, ""},
+		"two, in two lines":       {[]string{"page=" + first, "page=" + second}, ""},
+		"two among the same":      {[]string{"page=" + first + "; page=" + second + "; page=" + first}, ""},
+		"behind a planted one":    {[]string{"page=planted; page=" + first}, first},
+		"before a planted one":    {[]string{"page=" + first + "; page=planted"}, first},
 		"behind an empty one":     {[]string{"page=; page; ; =; page=" + first}, first},
 		"none":                    {nil, ""},
 		"an empty header":         {[]string{""}, ""},
@@ -358,6 +386,49 @@ func TestSessionSharedWithHandler(t *testing.T) {
 					t.Errorf("%s: the handler finds %v in its session, want what it put there", path, seen)
 				}
 				last = got.id
+			}
+		})
+	}
+}
+
+// A handler that has opened the session may change and save it, whether the
+// binding has asked for it before or asks for it meanwhile.
+func TestSessionSavedByHandler(t *testing.T) {
+	for name, store := range map[string]sessions.Store{
+		"CookieStore":     sessions.NewCookieStore(sessionKey),
+		"FilesystemStore": sessions.NewFilesystemStore(t.TempDir(), sessionKey),
+	} {
+		t.Run(name, func(t *testing.T) {
+			binding := pagestate.Session(store, sessionName)
+			mux := http.NewServeMux()
+			mux.HandleFunc("/ensure", func(w http.ResponseWriter, r *http.Request) {
+				id, err := binding.Ensure(w, r)
+				sessionAnswer(w, id, err)
+			})
+			count := func(w http.ResponseWriter, r *http.Request, before, after bool) {
+				if before {
+					binding.Existing(r)
+				}
+				s, _ := store.Get(r, sessionName)
+				if after {
+					binding.Existing(r)
+				}
+				n, _ := s.Values["n"].(int)
+				s.Values["n"] = n + 1
+				sessionAnswer(w, strings.Repeat("x", n), sessions.Save(r, w))
+			}
+			mux.HandleFunc("/before", func(w http.ResponseWriter, r *http.Request) { count(w, r, true, false) })
+			mux.HandleFunc("/after", func(w http.ResponseWriter, r *http.Request) { count(w, r, false, true) })
+			mux.HandleFunc("/both", func(w http.ResponseWriter, r *http.Request) { count(w, r, true, true) })
+			browser := newSessionBrowser(t, sessionListen(t, mux))
+			id := browser.get("/ensure").id
+			for n, path := range []string{"/before", "/after", "/both", "/before"} {
+				if got := browser.get(path); got.id != strings.Repeat("x", n) || len(got.cookies) != 1 {
+					t.Errorf("%s: %+v, want %d saved", path, got, n)
+				}
+			}
+			if got := browser.get("/ensure").id; got != id {
+				t.Errorf("the session is %q now, want %q", got, id)
 			}
 		})
 	}

@@ -167,14 +167,32 @@ func (w cookieWriter) Write([]byte) (int, error) {
 	return 0, errors.New("pagestate: a binding may set cookies, and write nothing")
 }
 
-// mergeCookies puts the binding's cookies into the response. Of two of one name
-// the last one wins.
+// mergeCookies puts the binding's cookies into the response, in place of those
+// of their names that the handler has set. Of two lines for one cookie the last
+// one wins.
 func mergeCookies(h http.Header, lines []string) {
 	for _, line := range lines {
 		name, _, _ := strings.Cut(line, "=")
-		others := slices.DeleteFunc(h["Set-Cookie"], func(other string) bool { return strings.HasPrefix(other, name+"=") })
-		h["Set-Cookie"] = append(others, line)
+		h["Set-Cookie"] = slices.DeleteFunc(h["Set-Cookie"], func(other string) bool { return strings.HasPrefix(other, name+"=") })
 	}
+	for i, line := range lines {
+		if !slices.ContainsFunc(lines[i+1:], func(later string) bool { return sameCookie(line, later) }) {
+			h["Set-Cookie"] = append(h["Set-Cookie"], line)
+		}
+	}
+}
+
+// sameCookie reports whether two Set-Cookie lines are for one cookie.
+func sameCookie(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := http.ParseSetCookie(a)
+	if err != nil {
+		return false
+	}
+	y, err := http.ParseSetCookie(b)
+	return err == nil && x.Name == y.Name && x.Domain == y.Domain && x.Path == y.Path && x.Partitioned == y.Partitioned
 }
 
 // owns reports whether tokens can belong to o: it has a session, or needs none.

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -325,6 +328,288 @@ func TestOutsideTheMiddleware(t *testing.T) {
 		testkit.Want(t, "error", err, nil)
 		testkit.Want(t, "session", owner.Session, res.Cookies()[0].Value)
 	})
+}
+
+// site is an application at https://www.shop.example, which several deploys
+// serve in turn, and one browser that visits it.
+type site struct {
+	*testkit.Browser
+	t      *testing.T
+	served http.Handler
+}
+
+func newSite(t *testing.T) *site {
+	s := &site{t: t}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.served.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	s.Browser = testkit.NewBrowser(t, func() string { return "https://www.shop.example" })
+	transport := server.Client().Transport.(*http.Transport)
+	transport.TLSClientConfig.InsecureSkipVerify = true
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}
+	s.Transport = transport
+	jar, err := cookiejar.New(&cookiejar.Options{PublicSuffixList: onlyExample{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Jar = jar
+	return s
+}
+
+// onlyExample is a list of public suffixes with one entry.
+type onlyExample struct{}
+
+func (onlyExample) PublicSuffix(string) string { return "example" }
+func (onlyExample) String() string             { return "example" }
+
+// at returns the value of the cookie that goes to a path first.
+func (s *site) at(path string) string {
+	for _, c := range s.Jar.Cookies(&url.URL{Scheme: "https", Host: "www.shop.example", Path: path}) {
+		if c.Name == "binding" {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// plant sets a cookie as another host of the domain can.
+func (s *site) plant(value, path string) {
+	s.Jar.SetCookies(&url.URL{Scheme: "https", Host: "evil.shop.example"},
+		[]*http.Cookie{{Name: "binding", Value: value, Domain: "shop.example", Path: path}})
+}
+
+// deploys returns for each kind of binding a function that makes the deploy with
+// that cookie. Deploys of one kind know each other's tokens and sessions.
+func (s *site) deploys() map[string]func(domain, path string) http.Handler {
+	secret := testkit.NewSecret()
+	deploy := func(binding pagestate.Binding) http.Handler {
+		a := newCounterApp(s.t, pagestate.Options{Session: binding, Secrets: [][]byte{secret}})
+		mux := http.NewServeMux()
+		mux.HandleFunc("/shop/{$}", func(w http.ResponseWriter, r *http.Request) {
+			c := &counter{}
+			if err := pagestate.Attach(r.Context(), c); err != nil {
+				s.t.Error(err)
+			}
+			showCounter(w, c)
+		})
+		mux.HandleFunc("POST /shop/login", func(w http.ResponseWriter, r *http.Request) {
+			for range 2 {
+				if err := a.mw.Renew(w, r); err != nil {
+					s.t.Error(err)
+				}
+			}
+			c := &counter{}
+			if err := pagestate.Attach(r.Context(), c); err != nil {
+				s.t.Error(err)
+			}
+			showCounter(w, c)
+		})
+		mux.Handle("/shop/", http.StripPrefix("/shop", a.mux))
+		return http.StripPrefix("/app", a.mw.Handler(mux)) // the cookies' paths are the browser's
+	}
+	dir, key := s.t.TempDir(), testkit.NewSecret()
+	return map[string]func(domain, path string) http.Handler{
+		"Cookie": func(domain, path string) http.Handler {
+			return deploy(pagestate.Cookie(http.Cookie{Name: "binding", Domain: domain, Path: path, Secure: true}))
+		},
+		"CookieStore": func(domain, path string) http.Handler {
+			store := sessions.NewCookieStore(key)
+			store.Options.Domain, store.Options.Path = domain, path
+			return deploy(pagestate.Session(store, "binding"))
+		},
+		"FilesystemStore": func(domain, path string) http.Handler {
+			store := sessions.NewFilesystemStore(dir, key)
+			store.Options.Domain, store.Options.Path = domain, path
+			return deploy(pagestate.Session(store, "binding"))
+		},
+	}
+}
+
+// works checks that a page's token opens at the page and below it.
+func (s *site) works(what, token string) {
+	s.t.Helper()
+	testkit.Want(s.t, what, s.Post("/app/shop/increment", token).StatusCode, 200)
+}
+
+const shopPage, shopLogin = "/app/shop/", "/app/shop/login"
+
+// A deploy sets another Domain, or none any more. RFC 6265 has browsers send the
+// older cookie first.
+func TestDomainOfTheCookieChanges(t *testing.T) {
+	domains := []string{"", "shop.example", "www.shop.example"}
+	for name := range newSite(t).deploys() {
+		for _, before := range domains {
+			for _, after := range domains {
+				t.Run(fmt.Sprintf("%s/from %q to %q", name, before, after), func(t *testing.T) {
+					s := newSite(t)
+					deploy := s.deploys()[name]
+					first, second := deploy(before, "/"), deploy(after, "/")
+					s.served = first
+					page := s.Get(shopPage)
+					testkit.Want(t, "lines of a first visit", len(page.Header["Set-Cookie"]), 1)
+
+					s.served = second
+					s.works("a page from before the deploy", page.Field())
+					s.works("login", s.Post(shopLogin, "").Field())
+					testkit.Want(t, "the session before", s.Post("/app/shop/increment", page.Field()).StatusCode, 400)
+					s.served = first
+					s.works("login after the deploy was taken back", s.Post(shopLogin, "").Field())
+					s.works("the next page", s.Get(shopPage).Field())
+				})
+			}
+		}
+	}
+}
+
+// The browser has two sessions of two deploys.
+func TestTwoCookiesOfOneName(t *testing.T) {
+	type cookie struct{ domain, path string }
+	cookies := []cookie{{"", "/"}, {"shop.example", "/"}, {"", "/app"}, {"shop.example", "/app/shop"}, {"shop.example", "/app/shop/"}}
+	for name := range newSite(t).deploys() {
+		for _, one := range cookies {
+			for _, two := range cookies {
+				if one == two {
+					continue
+				}
+				t.Run(fmt.Sprint(name, "/", one, two), func(t *testing.T) {
+					s := newSite(t)
+					deploy := s.deploys()[name]
+					first, second := deploy(one.domain, one.path), deploy(two.domain, two.path)
+					visit := func(h http.Handler) string {
+						s.Jar, _ = cookiejar.New(&cookiejar.Options{PublicSuffixList: onlyExample{}})
+						s.served = h
+						return s.Get(shopPage).Field()
+					}
+					both := func() {
+						visit(first)
+						ofFirst := s.at(shopPage)
+						tokenOfSecond := visit(second)
+						s.Jar.SetCookies(&url.URL{Scheme: "https", Host: "www.shop.example"},
+							[]*http.Cookie{{Name: "binding", Value: ofFirst, Domain: one.domain, Path: one.path}})
+						testkit.Want(t, "cookies", len(s.Jar.Cookies(&url.URL{Scheme: "https", Host: "www.shop.example", Path: shopPage})), 2)
+						testkit.Want(t, "which session cannot be known", s.Post("/app/shop/increment", tokenOfSecond).StatusCode, 400)
+					}
+					both()
+					page := s.Get(shopPage)
+					s.works("a page", page.Field())
+					testkit.Want(t, "lines of the next page", len(s.Get(shopPage).Header["Set-Cookie"]), 0)
+					both()
+					login := s.Post(shopLogin, "")
+					s.works("a login", login.Field())
+					wantOneLineEach(t, login)
+				})
+			}
+		}
+	}
+}
+
+// wantOneLineEach checks that no cookie is set twice.
+func wantOneLineEach(t *testing.T, a testkit.Answer) {
+	t.Helper()
+	size, seen := 0, make(map[string]bool)
+	for _, c := range a.Cookies() {
+		id := fmt.Sprint(c.Name, c.Domain, c.Path, c.Partitioned)
+		testkit.Want(t, "twice: "+id, seen[id], false)
+		seen[id] = true
+		size += len(c.Raw)
+	}
+	testkit.Want(t, "fits into a response's header", size < 3<<10, true)
+}
+
+// Another host of the domain plants a session that it knows.
+func TestPlantedSession(t *testing.T) {
+	for name := range newSite(t).deploys() {
+		for _, path := range []string{"/", "/app", "/app/", "/app/shop", "/app/shop/"} {
+			t.Run(name+path, func(t *testing.T) {
+				s := newSite(t)
+				s.served = s.deploys()[name]("", "/")
+				s.Get(shopPage)
+				known := s.at(shopPage)
+				s.Jar, _ = cookiejar.New(&cookiejar.Options{PublicSuffixList: onlyExample{}})
+
+				own := s.Get(shopPage).Field()
+				s.plant(known, path)
+				testkit.Want(t, "neither is taken", s.Post("/app/shop/increment", own).StatusCode, 400)
+				s.works("the next page", s.Get(shopPage).Field())
+				s.plant(known, path)
+				s.works("a login", s.Post(shopLogin, "").Field())
+				testkit.Want(t, "the planted one is left", s.at(shopPage) == known, false)
+			})
+		}
+	}
+}
+
+// Identical cookies are one session, and a renewal ends them all.
+func TestOneSessionInTwoCookies(t *testing.T) {
+	for name := range newSite(t).deploys() {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.served = s.deploys()[name]("", "/")
+			page := s.Get(shopPage).Field()
+			s.plant(s.at(shopPage), "/app")
+			s.works("a page", page)
+			s.works("a login", s.Post(shopLogin, "").Field())
+			testkit.Want(t, "the session before", s.Post("/app/shop/increment", page).StatusCode, 400)
+		})
+	}
+}
+
+// Both records of two sessions end, so that no copy of either cookie lives on.
+func TestRenewEndsBothSessions(t *testing.T) {
+	s := newSite(t)
+	s.served = s.deploys()["FilesystemStore"]("", "/")
+	visit := func() (cookie, token string) {
+		s.Jar, _ = cookiejar.New(nil)
+		token = s.Get(shopPage).Field()
+		return s.at(shopPage), token
+	}
+	one, tokenOfOne := visit()
+	two, tokenOfTwo := visit()
+	s.plant(one, "/app")
+	s.Post(shopLogin, "")
+	for cookie, token := range map[string]string{one: tokenOfOne, two: tokenOfTwo} {
+		s.Jar, _ = cookiejar.New(nil)
+		s.plant(cookie, "/")
+		testkit.Want(t, "a copy", s.Post("/app/shop/increment", token).StatusCode, 400)
+	}
+}
+
+// A handler that saves all sessions of its request has not got this one, and so
+// does not bring back what a faster request has deleted.
+func TestSlowerHandlerSavesNoOldSession(t *testing.T) {
+	store := sessions.NewFilesystemStore(t.TempDir(), testkit.NewSecret())
+	a := newCounterApp(t, pagestate.Options{Session: pagestate.Session(store, "binding")})
+	started, renewed := make(chan bool), make(chan bool)
+	a.mux.Handle("POST /slow", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		started <- true
+		<-renewed
+		login, err := store.Get(r, "login")
+		if err != nil {
+			return err
+		}
+		login.Values["seen"] = true
+		return sessions.Save(r, w)
+	}))
+	a.mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.mw.Renew(w, r); err != nil {
+			t.Error(err)
+		}
+	})
+	b, thief := a.browser(), a.browser()
+	token := b.Get("/").Field()
+	here, _ := url.Parse(a.URL)
+	thief.Jar.SetCookies(here, b.Jar.Cookies(here))
+	testkit.Want(t, "the thief, before", thief.Post("/increment", token).StatusCode, 200)
+
+	slow := make(chan testkit.Answer)
+	go func() { slow <- b.Post("/slow", token) }()
+	<-started
+	b.Send(b.Request("POST", "/login", nil))
+	renewed <- true
+	testkit.Want(t, "cookies of the slow answer", writerNames((<-slow).Cookies()), "login")
+	testkit.Want(t, "the thief, after", thief.Post("/increment", token).StatusCode, 400)
+	testkit.Want(t, "the next page", b.Post("/increment", b.Get("/").Field()).StatusCode, 200)
 }
 
 // brokenBinding is one whose store does not answer.

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/gorilla/sessions"
 
+	"github.com/pagestate/pagestate/internal/cookie"
 	"github.com/pagestate/pagestate/internal/sessionid"
 )
 
@@ -38,6 +40,9 @@ func Prepare(r *http.Request) { sessions.GetRegistry(r) }
 // Existing returns the value of the session that r came with, "" if there is
 // none. It saves nothing.
 func (b *Binding) Existing(r *http.Request) (string, error) {
+	if cookie.Differ(r, b.name) {
+		return "", nil
+	}
 	s, readable, err := b.open(r)
 	if err != nil || !readable {
 		return "", err
@@ -57,16 +62,24 @@ func (b *Binding) Ensure(w http.ResponseWriter, r *http.Request) (string, error)
 	return b.Renew(w, r)
 }
 
-// Renew deletes the record of the old session and saves a new one.
+// Renew deletes the record of the old session, or of all that the request came
+// with, and saves a new one.
 func (b *Binding) Renew(w http.ResponseWriter, r *http.Request) (string, error) {
 	s, readable, err := b.open(r)
 	if err != nil {
 		return "", err
 	}
+	set := b.cookie(s.Options)
+	if err := cookie.Check(set); err != nil {
+		return "", fmt.Errorf("pagestate: session %q: %w", b.name, err)
+	}
 	if readable {
 		if err := b.deleteRecord(r, s); err != nil {
 			return "", err
 		}
+	}
+	if err := b.deleteOthers(r); err != nil {
+		return "", err
 	}
 	id := sessionid.New()
 	if s.Values == nil {
@@ -76,10 +89,13 @@ func (b *Binding) Renew(w http.ResponseWriter, r *http.Request) (string, error) 
 	// A record of its own: kept under the old session's id, the new value would
 	// be there for whoever holds the old cookie.
 	s.ID, s.IsNew = "", true
+	before := len(w.Header()["Set-Cookie"])
 	if err := b.store.Save(r, w, s); err != nil {
 		delete(s.Values, key) // else the next Ensure of this request would take it for saved
 		return "", fmt.Errorf("pagestate: saving session %q: %w", b.name, withoutPath(err))
 	}
+	h := w.Header()
+	h["Set-Cookie"] = slices.Insert(h["Set-Cookie"], before, cookie.Leftovers(r, set)...)
 	// The handler may save the session again, and stores that tell insert from
 	// update go by this.
 	s.IsNew = false
@@ -90,7 +106,7 @@ func (b *Binding) Renew(w http.ResponseWriter, r *http.Request) (string, error) 
 // handler sees. It is readable unless the request came with one that is no
 // session; what it holds then means nothing.
 func (b *Binding) open(r *http.Request) (s *sessions.Session, readable bool, err error) {
-	s, err = b.store.Get(r, b.name)
+	s, err = b.get(r)
 	readable = err == nil
 	if isNoSession(err) {
 		err = nil
@@ -106,9 +122,45 @@ func (b *Binding) open(r *http.Request) (s *sessions.Session, readable bool, err
 	}
 	// Here and not in Renew alone: the handler may save a session that was only
 	// read.
-	s.Options = bindingOptions(s.Options)
+	s.Options = b.options(s.Options)
 	return s, readable, nil
 }
+
+// get returns what store.Get does, for a session that sessions.Save passes over,
+// unless the handler gets it too.
+func (b *Binding) get(r *http.Request) (*sessions.Session, error) {
+	first := &keeper{Store: b.store, r: r}
+	s, err := sessions.GetRegistry(r).Get(first, b.name)
+	if !first.asked { // somebody has got it before, and may save it
+		return b.store.Get(r, b.name)
+	}
+	if first.none {
+		return nil, err
+	}
+	return s, err
+}
+
+// keeper is the store of a session that nobody but the binding has got. Saving
+// all sessions of a request would bring back one that another request has
+// deleted meanwhile.
+type keeper struct {
+	sessions.Store
+	r     *http.Request
+	asked bool // whether the session was not in the registry yet
+	none  bool // whether the store has none
+}
+
+func (k *keeper) New(_ *http.Request, name string) (*sessions.Session, error) {
+	k.asked = true
+	s, err := k.Store.Get(k.r, name)
+	if s == nil { // the registry needs one
+		k.none = true
+		s = sessions.NewSession(k, name)
+	}
+	return s, err
+}
+
+func (k *keeper) Save(*http.Request, http.ResponseWriter, *sessions.Session) error { return nil }
 
 // deleteRecord ends the session on the server, if that is where the store keeps
 // it.
@@ -129,19 +181,67 @@ func (b *Binding) deleteRecord(r *http.Request, s *sessions.Session) error {
 	return nil
 }
 
+// deleteOthers ends the sessions of further cookies of the name.
+func (b *Binding) deleteOthers(r *http.Request) error {
+	if !cookie.Differ(r, b.name) {
+		return nil
+	}
+	for _, c := range r.CookiesNamed(b.name)[1:] {
+		one := withoutCookies(r)
+		one.AddCookie(c)
+		s, err := b.store.New(one, b.name)
+		if isNoSession(err) || err == nil && s == nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("pagestate: reading session %q: %w", b.name, withoutPath(err))
+		}
+		s.Options = b.options(s.Options)
+		if err := b.deleteRecord(one, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Check returns what there is to say against the binding: a nil store, a store
-// that deletes what it saves, and a name that cannot be a cookie's.
+// that deletes what it saves, and a cookie that browsers do not store.
 func (b *Binding) Check() error {
 	if v := reflect.ValueOf(b.store); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("pagestate: Session: the store is nil; make it before the middleware")
 	}
-	if f, ok := b.store.(*sessions.FilesystemStore); ok && f.Options != nil && f.Options.MaxAge <= 0 {
-		return fmt.Errorf("pagestate: Session: a FilesystemStore with a MaxAge of %d deletes what it saves; give it one above 0", f.Options.MaxAge)
-	}
 	if (&http.Cookie{Name: b.name}).Valid() != nil {
 		return fmt.Errorf("pagestate: Session: a cookie cannot be called %q, and the session's has its name; use letters, digits, - and _", b.name)
 	}
+	o, known := storeOptions(b.store)
+	if !known {
+		return nil // Renew sees what the store's sessions say
+	}
+	if _, ok := b.store.(*sessions.FilesystemStore); ok && o.MaxAge <= 0 {
+		return fmt.Errorf("pagestate: Session: a FilesystemStore with a MaxAge of %d deletes what it saves; give it one above 0", o.MaxAge)
+	}
+	if err := cookie.Check(b.cookie(b.options(&o))); err != nil {
+		return fmt.Errorf("pagestate: Session %q: the store's Options: %w", b.name, err)
+	}
 	return nil
+}
+
+// storeOptions returns what a store gives its sessions. All known stores keep it
+// in a field called Options.
+func storeOptions(store sessions.Store) (o sessions.Options, known bool) {
+	v := reflect.Indirect(reflect.ValueOf(store))
+	if v.Kind() != reflect.Struct {
+		return o, false
+	}
+	field, ok := v.Type().FieldByName("Options")
+	if !ok || len(field.Index) != 1 {
+		return o, false
+	}
+	options, ok := v.FieldByIndex(field.Index).Interface().(*sessions.Options)
+	if !ok || options == nil {
+		return o, false
+	}
+	return *options, true
 }
 
 // isNoSession reports whether err means that the cookie or the record is of no
@@ -174,16 +274,27 @@ func withoutPath(err error) error {
 	return err
 }
 
-// bindingOptions returns a copy of o: a store may give all its sessions the
-// same one.
-func bindingOptions(o *sessions.Options) *sessions.Options {
-	options := sessions.Options{Path: "/"}
+// options returns a copy of o, which a store may give to all its sessions, with
+// what is not the store's to say.
+func (b *Binding) options(o *sessions.Options) *sessions.Options {
+	var options sessions.Options
 	if o != nil {
 		options = *o
 	}
+	if options.Path == "" {
+		options.Path = "/" // else it is that of the page that makes the session
+	}
 	options.HttpOnly = true
-	options.SameSite = http.SameSiteLaxMode
+	options.SameSite = cookie.SameSite(options.SameSite)
+	if _, ok := b.store.(*sessions.CookieStore); ok && options.SameSite == http.SameSiteNoneMode && !options.Partitioned {
+		options.SameSite = http.SameSiteLaxMode // NewCookieStore sets None
+	}
 	return &options
+}
+
+// cookie returns the cookie that a store makes of o, except its value.
+func (b *Binding) cookie(o *sessions.Options) *http.Cookie {
+	return sessions.NewCookie(b.name, "", o)
 }
 
 // withoutCookies returns a request for which every store makes a new session.

@@ -97,7 +97,7 @@ func TestOddStores(t *testing.T) {
 				before = *shared
 			}
 			binding := gorilla.New(store, sessionName)
-			r := httptest.NewRequest("GET", "/", nil)
+			r := httptest.NewRequest("GET", "http://127.0.0.1/", nil) // a host without parent domains
 			r.AddCookie(&http.Cookie{Name: sessionName, Value: "sent"})
 
 			if id, err := binding.Existing(r); id != "" || err != nil {
@@ -147,6 +147,38 @@ func TestStoreErrors(t *testing.T) {
 				if err == nil || !strings.HasPrefix(err.Error(), "pagestate: ") || (c.want != nil && !errors.Is(err, c.want)) {
 					t.Errorf("%s: %v, want %v, wrapped", call, err, c.want)
 				}
+			}
+			if len(w.Header()) != 0 || store.saves != 0 {
+				t.Errorf("set %v, with %d saves, want nothing", w.Header(), store.saves)
+			}
+		})
+	}
+}
+
+// What a store says only through its sessions is refused when one is made.
+func TestOptionsThatBrowsersRefuse(t *testing.T) {
+	for name, c := range map[string]struct {
+		session string
+		options sessions.Options
+		advice  string
+	}{
+		"None without Secure":      {"page", sessions.Options{SameSite: http.SameSiteNoneMode}, "set Secure"},
+		"Partitioned and Lax":      {"page", sessions.Options{Secure: true, Partitioned: true}, "SameSite=None"},
+		"__Host- with a Domain":    {"__Host-page", sessions.Options{Secure: true, Domain: "a.example"}, "no Domain"},
+		"a Path that is no path":   {"page", sessions.Options{Path: "app"}, "begin it with /"},
+		"deleted when it is saved": {"page", sessions.Options{MaxAge: -1}, "use 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newFake()
+			store.options = &c.options
+			binding := gorilla.New(store, c.session)
+			if err := binding.Check(); err != nil {
+				t.Errorf("Check knows: %v", err)
+			}
+			w := httptest.NewRecorder()
+			_, err := binding.Ensure(w, httptest.NewRequest("GET", "/", nil))
+			if err == nil || !strings.HasPrefix(err.Error(), "pagestate: ") || !strings.Contains(err.Error(), c.advice) {
+				t.Errorf("Ensure: %v, want an error that says %q", err, c.advice)
 			}
 			if len(w.Header()) != 0 || store.saves != 0 {
 				t.Errorf("set %v, with %d saves, want nothing", w.Header(), store.saves)
