@@ -54,7 +54,12 @@ func (x *exchange) actingInstance() *instance {
 // visitor has a session afterwards, so call it before anything is written.
 // [Token] and [Field] then give what the page must hold.
 //
-// It returns [ErrNoMiddleware], an error that names a type which is not
+// In an unsafe request from another site that brings no session it returns
+// [ErrCrossOrigin]: such a request comes without a SameSite cookie, and a new
+// session would replace the visitor's. Answer it with 303 See Other, and attach
+// in the page that this leads to.
+//
+// It also returns [ErrNoMiddleware], an error that names a type which is not
 // registered, what Load returned, or that of the session's store. A state that
 // is attached or was opened in this request cannot be attached again, except
 // after a [Middleware.Renew].

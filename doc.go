@@ -40,8 +40,8 @@
 //     but knows one page alone.
 //   - For secrets that the server must be able to take back: a token cannot be
 //     revoked by itself, only with its session, its user or all others.
-//   - Across origins: the session cookie is SameSite=Lax, and an unsafe request
-//     that carries a token must come from the same origin, or one that
+//   - Across origins: the session cookie is SameSite=Lax unless that is set
+//     otherwise, and an unsafe request that carries a token must come from the same origin, or one that
 //     Options.CrossOrigin trusts.
 //
 // # What a state may hold
@@ -63,7 +63,8 @@
 //
 // Values are saved by kind and structure, and no method of theirs is called.
 // Two pointers to one value come back as two values, and a cycle is an error.
-// Of a time the name of its zone is lost, and its offset stays; of a big.Float
+// Of a time the name of its zone is lost, and its offset stays, so save the name
+// beside it where days are counted over a change of the clocks; of a big.Float
 // the accuracy is lost.
 //
 // # Around it

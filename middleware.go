@@ -76,8 +76,9 @@ type Options struct {
 	// it is not asked about them. Nil means that no other error does.
 	IsStale func(error) bool
 
-	// CrossOrigin checks requests that carry a token and have an unsafe method.
-	// Nil means a new one, which allows the same origin alone.
+	// CrossOrigin checks requests with an unsafe method that carry a token, or
+	// for which Attach would start a session. Nil means a new one, which allows
+	// the same origin alone.
 	CrossOrigin *http.CrossOriginProtection
 
 	// Guard refuses tokens that were used before. Nil means that a token can be

@@ -43,8 +43,9 @@ var ErrMissing = errors.New("pagestate: the request carries no such state")
 var ErrInvalid = token.ErrInvalid
 
 // ErrCrossOrigin is returned for a request with an unsafe method that carries a
-// token and comes from another site. The client gets 403 CrossOriginState.
-// Options.CrossOrigin says which other origins to trust.
+// token and comes from another site, and by [Attach] in such a request without a
+// session. The client gets 403 CrossOriginState. Options.CrossOrigin says which
+// other origins to trust.
 var ErrCrossOrigin = errors.New("pagestate: the request comes from another site")
 
 // ErrExpired is returned for a token older than Options.MaxAge or MaxLifetime

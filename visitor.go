@@ -57,6 +57,9 @@ func (v *visitor) ensured() (*keyring, error) {
 	if v.hasBegun() {
 		return nil, errSessionTooLate
 	}
+	if err := v.mayStart(); err != nil {
+		return nil, err
+	}
 	w := cookieWriter{make(http.Header)}
 	session, err := v.m.opt.Session.Ensure(w, v.r)
 	if err != nil {
@@ -66,6 +69,19 @@ func (v *visitor) ensured() (*keyring, error) {
 		return nil, errNoID
 	}
 	return v.become(Owner{Session: session, User: keys.owner.User}, w.header)
+}
+
+// mayStart returns an error if the request comes from another site with an
+// unsafe method: browsers leave the session's cookie out of it, and a new one
+// would replace it and end what the visitor's tabs hold.
+func (v *visitor) mayStart() error {
+	if _, ok := v.m.opt.Session.(funcBinding); ok {
+		return nil // it starts none
+	}
+	if err := v.m.opt.CrossOrigin.Check(v.r); err != nil {
+		return fmt.Errorf("%w (%w) and brings no session, and a new one would replace the visitor's: redirect with 303 See Other to a page that attaches", ErrCrossOrigin, err)
+	}
+	return nil
 }
 
 // renew gives the visitor a new session, and reads the user from r. It ends the
@@ -219,6 +235,10 @@ func (m *Middleware) userOf(r *http.Request) string {
 //
 // What the request has opened or attached before is not sealed any more, which
 // is logged as a warning. What it attaches afterwards belongs to the new owner.
+//
+// It works in a request from another site too, as when an identity provider
+// posts a login. That comes without a SameSite cookie, so no record of the old
+// session is deleted.
 //
 // It works outside of [Middleware.Handler] too, but cannot tell there that
 // something was written already, and the new cookie is then lost.

@@ -612,6 +612,115 @@ func TestSlowerHandlerSavesNoOldSession(t *testing.T) {
 	testkit.Want(t, "the next page", b.Post("/increment", b.Get("/").Field()).StatusCode, 200)
 }
 
+// An unsafe request from another site brings no SameSite cookie. A session made
+// for it would replace the visitor's.
+func TestAttachInARequestFromAnotherSite(t *testing.T) {
+	trusting := http.NewCrossOriginProtection()
+	if err := trusting.AddTrustedOrigin("https://partner.example"); err != nil {
+		t.Fatal(err)
+	}
+	id := ""
+	for name, tt := range map[string]struct {
+		method  string
+		header  http.Header
+		options pagestate.Options
+		status  int
+	}{
+		"from another site":       {"POST", http.Header{"Sec-Fetch-Site": {"cross-site"}}, pagestate.Options{}, 403},
+		"from another host":       {"PUT", http.Header{"Sec-Fetch-Site": {"same-site"}}, pagestate.Options{}, 403},
+		"from an older browser":   {"POST", http.Header{"Origin": {"https://pay.example"}}, pagestate.Options{}, 403},
+		"from a page without one": {"POST", http.Header{"Origin": {"null"}}, pagestate.Options{}, 403},
+		"safe":                    {"GET", http.Header{"Sec-Fetch-Site": {"cross-site"}}, pagestate.Options{}, 200},
+		"from this site":          {"POST", http.Header{"Sec-Fetch-Site": {"same-origin"}}, pagestate.Options{}, 200},
+		"from no browser":         {"POST", nil, pagestate.Options{}, 200},
+		"trusted":                 {"POST", http.Header{"Origin": {"https://partner.example"}}, pagestate.Options{CrossOrigin: trusting}, 200},
+		"Unbound":                 {"POST", http.Header{"Sec-Fetch-Site": {"cross-site"}}, pagestate.Options{Session: pagestate.Unbound()}, 200},
+		"SessionFunc": {"POST", http.Header{"Sec-Fetch-Site": {"cross-site"}},
+			pagestate.Options{Session: pagestate.SessionFunc(func(*http.Request) string { return id })}, 200},
+	} {
+		bindings := bindings(t)
+		if tt.options.Session != nil {
+			bindings = map[string]pagestate.Binding{"": tt.options.Session}
+		}
+		for binding, session := range bindings {
+			t.Run(name+"/"+binding, func(t *testing.T) {
+				tt.options.Session = session
+				a := newCounterApp(t, tt.options)
+				start := func() { id = "started by the application" }
+				a.mux.HandleFunc("/return", func(w http.ResponseWriter, r *http.Request) {
+					if _, err := a.mw.Owner(r); err != nil {
+						t.Error(err)
+					}
+					start()
+					c := &counter{}
+					if err := pagestate.Attach(r.Context(), c); err != nil {
+						testkit.Want(t, "says what to do", strings.Contains(err.Error(), "redirect with 303"), true)
+						pagestate.WriteError(w, r, err)
+						return
+					}
+					showCounter(w, c)
+				})
+				b := a.browser()
+				start()
+				tab := b.Get("/").Field()
+				id = ""
+				send := func(cookies http.CookieJar) testkit.Answer {
+					r := b.Request(tt.method, "/return", nil)
+					for name, values := range tt.header {
+						r.Header[name] = values
+					}
+					kept := b.Jar
+					defer func() { b.Jar = kept }()
+					b.Jar = cookies
+					return b.Send(r)
+				}
+				without := send(nil)
+				testkit.Want(t, "status", without.StatusCode, tt.status)
+				if tt.status != 200 {
+					testkit.Want(t, "cookies", len(without.Header["Set-Cookie"]), 0)
+				}
+				testkit.Want(t, "with the cookie, for SameSite=None", send(b.Jar).StatusCode, 200)
+				testkit.Want(t, "the open tab", b.Post("/increment", tab).StatusCode, 200)
+			})
+		}
+	}
+}
+
+// A redirect ends the cross-site navigation's POST: the page that it leads to
+// gets the cookie.
+func TestPaymentReturnsByPost(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	a.mux.HandleFunc("POST /paid", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) })
+	b := a.browser()
+	tab := b.Get("/").Field()
+	r := b.Request("POST", "/paid", nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	stranger := a.browser() // without the cookie, as a browser sends it
+	testkit.Want(t, "status", stranger.Send(r).StatusCode, 303)
+	b.Send(b.Request("GET", "/", nil))
+	testkit.Want(t, "the open tab", b.Post("/increment", tab).StatusCode, 200)
+}
+
+// A login that an identity provider posts renews all the same: it is to end
+// what was before.
+func TestRenewInARequestFromAnotherSite(t *testing.T) {
+	for name, binding := range bindings(t) {
+		t.Run(name, func(t *testing.T) {
+			b := newLoginApp(t, binding).browser()
+			before := b.Get("/").Field()
+			r := b.Request("POST", "/login/ada", nil)
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			jar := b.Jar
+			b.Jar = nil
+			page := b.Send(r)
+			b.Jar = jar
+			b.Jar.SetCookies(r.URL, page.Cookies())
+			testkit.Want(t, "what was attached after Renew", b.Post("/increment", page.Field()).StatusCode, 200)
+			testkit.Want(t, "the session before", b.Post("/increment", before).StatusCode, 400)
+		})
+	}
+}
+
 // brokenBinding is one whose store does not answer.
 type brokenBinding struct{ pagestate.Binding }
 
