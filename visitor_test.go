@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -666,9 +667,7 @@ func TestAttachInARequestFromAnotherSite(t *testing.T) {
 				id = ""
 				send := func(cookies http.CookieJar) testkit.Answer {
 					r := b.Request(tt.method, "/return", nil)
-					for name, values := range tt.header {
-						r.Header[name] = values
-					}
+					maps.Copy(r.Header, tt.header)
 					kept := b.Jar
 					defer func() { b.Jar = kept }()
 					b.Jar = cookies

@@ -36,7 +36,7 @@ func Check(c *http.Cookie) error {
 	switch c.SameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode:
 		if c.Partitioned {
-			return errors.New("Partitioned is for frames of other sites, which get no cookie without SameSite=None; set that too, or leave Partitioned out")
+			return errors.New("a frame of another site, which is what Partitioned is for, gets no cookie without SameSite=None; set that too, or leave Partitioned out")
 		}
 	case http.SameSiteNoneMode:
 		if !c.Secure {
