@@ -16,8 +16,9 @@ import (
 // token. Changes to it are sealed into the response when its first byte leaves,
 // if the status is below 500.
 //
-// Its errors are [ErrNoMiddleware], [ErrMissing] if the request carries no
-// token, and [ErrInvalid] if it holds another component than T.
+// Its errors are [ErrNoMiddleware], [ErrMissing] if the request carries no token,
+// [ErrTooLarge] if its body was too long to look for one, and [ErrInvalid] if the
+// token holds another component than T.
 //
 // All strings of a state share the memory of one large string. Use strings.Clone
 // for a string that you keep after the request, or it keeps them all. The state is
@@ -38,9 +39,9 @@ func From[T any](ctx context.Context) (*T, error) {
 	}
 	x.touch()
 	if acting == nil {
-		return nil, ErrMissing
+		return nil, x.missing()
 	}
-	return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v", ErrInvalid, acting.component.name, reflect.TypeFor[T]())
+	return nil, fmt.Errorf("%w: the token of the component that acts holds %q, and the handler wants a %v: most likely the page sends the request from inside the root of another component", ErrInvalid, acting.component.name, reflect.TypeFor[T]())
 }
 
 func (x *exchange) actingInstance() *instance {
@@ -101,6 +102,9 @@ func (x *exchange) canAttach(in *instance) error {
 	defer x.mu.Unlock()
 	if x.find(in.state) != nil {
 		return fmt.Errorf("pagestate: this %v is attached or was opened already", in.component.typ)
+	}
+	if x.ended {
+		return errors.New("pagestate: the handler has returned; attach before that")
 	}
 	if x.sent == shared {
 		return errors.New("pagestate: the first byte has left without Cache-Control: no-store; attach before anything is written")

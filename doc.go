@@ -108,6 +108,7 @@ package pagestate
 //	writer.go      the first byte of the response
 //	headers.go     what its headers must not say
 //	stale.go       errors, and their answers
+//	log.go         what is logged, and how often
 //
 // Beside that way stand registry.go, what may be sealed; token.go, sealing and
 // opening without a request; public.go, what the page sees of a state; compress.go

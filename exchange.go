@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
 	"sync"
 )
 
@@ -32,19 +31,24 @@ type exchange struct {
 	visitor visitor
 	fetched fetched
 
+	inForm bool       // whether the tokens came in a form field
+	missed *notLooked // why a source did not look for tokens, nil if all did
+
 	// mu guards what follows. While it is held, no code of the application runs
 	// except Clock, codecs and Model.Key, which have no context, and Observer,
 	// which must not call this package.
 	mu        sync.Mutex
 	acting    acting
 	instances map[any]*instance // by their states, except the one that acts
-	tokens    []string          // of the request
+	tokens    []string          // of the request, each once
 	others    []authentic       // those after the first; nil until a child was asked for
 	verdict   verdict
 	sent      sent
 	touched   bool      // whether the response may depend on a state
+	ended     bool      // whether the handler has returned
 	answering bool      // whether the error handler was called
 	unsent    bool      // whether the header lacks a token that the page needs
+	unread    bool      // whether nobody reads it there
 	warnings  []warning // logged by unlock
 }
 
@@ -152,18 +156,52 @@ func (x *exchange) open() error {
 // one: the fields that come before it in a form.
 const lookedAt = 1 << 20
 
-// findTokens returns what the first source that has any yields.
+// findTokens returns what the first source that has any yields, each once: a page
+// may hold a token in more than one place.
 func (x *exchange) findTokens() ([]string, error) {
 	for _, source := range x.m.opt.Sources {
 		tokens, err := source.Tokens(&x.r, int64(x.m.opt.MaxTokenBytes+lookedAt))
+		if errors.As(err, &x.missed) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 		if len(tokens) > 0 {
-			return tokens, nil
+			_, x.inForm = source.(formSource)
+			return distinct(tokens), nil
 		}
 	}
 	return nil, nil
+}
+
+// distinct returns the tokens in their order, each once. It leaves its argument
+// alone, which may belong to the request.
+func distinct(tokens []string) []string {
+	if len(tokens) == 1 {
+		return tokens
+	}
+	seen := make(map[string]bool, len(tokens))
+	var found []string
+	for _, token := range tokens {
+		if !seen[token] {
+			seen[token] = true
+			found = append(found, token)
+		}
+	}
+	return found
+}
+
+// missing is the error for a state that the request does not bring.
+func (x *exchange) missing() error {
+	switch {
+	case x.missed == nil:
+		return ErrMissing
+	case x.missed.isTooLarge():
+		return fmt.Errorf("%w: no token was found: %w", ErrTooLarge, x.missed)
+	default:
+		return fmt.Errorf("%w: %w", ErrMissing, x.missed)
+	}
 }
 
 func (x *exchange) act(in *instance, tokens []string) {
@@ -202,6 +240,18 @@ func (x *exchange) all(yield func(*instance) bool) {
 	}
 }
 
+// orphans yields those from before Renew that were not attached again.
+func (x *exchange) orphans(yield func(*instance) bool) {
+	if in := x.acting.instance; in != nil && in.orphaned() && x.instances[in.state] == nil && !yield(in) {
+		return
+	}
+	for _, in := range x.instances {
+		if in.orphaned() && !yield(in) {
+			return
+		}
+	}
+}
+
 // find returns the instance of a state, nil if it is neither attached nor
 // opened for the present owner. It is called with mu held, as lookUp is not.
 func (x *exchange) find(state any) *instance {
@@ -220,23 +270,6 @@ func (x *exchange) lookUp(state any) *instance {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.find(state)
-}
-
-// renew makes a new session and reads the user again. The instances of the
-// former owner are orphans then: they are not sealed any more.
-func (x *exchange) renew(r *http.Request) error {
-	x.mu.Lock()
-	known := slices.Collect(x.all)
-	x.mu.Unlock()
-	if err := x.visitor.renew(r); err != nil {
-		return err
-	}
-	x.mu.Lock()
-	defer x.unlock()
-	for _, in := range known {
-		x.warn(in, "opened or attached before Renew, so it is not sealed; attach it again to keep it")
-	}
-	return nil
 }
 
 // begin is called before the first byte leaves. It seals what changed, and
@@ -262,6 +295,11 @@ func (x *exchange) commit(status int) (token string, cookies []string, err error
 		x.limit(sealArrived)
 	}
 	cookies = x.visitor.begin()
+	if status == hijacked && len(cookies) > 0 {
+		for in := range x.all {
+			x.warn(in, "attached before Hijack, so the cookie of its new session is not sent by itself; write the Set-Cookie of the response header to the connection, or attach in an earlier request")
+		}
+	}
 	x.sent = shared
 	if x.touched || len(cookies) > 0 {
 		x.sent = private
@@ -275,7 +313,7 @@ func (x *exchange) writeHeaders(token string, cookies []string) {
 	mergeCookies(h, cookies)
 	if x.sent == private {
 		for _, name := range keepPrivate(h) {
-			x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "pagestate: the handler's "+name+" would let caches share state; replaced by no-store")
+			x.m.log(x.r.Context(), slog.LevelWarn, lineKind{text: "pagestate: the handler's " + name + " would let caches share state; replaced by no-store", pattern: x.r.Pattern})
 		}
 	}
 	if token != "" && h.Get(stateHeader) == "" { // an inner middleware hides this one
@@ -332,20 +370,31 @@ func (x *exchange) changedToken(status int) (string, error) {
 	changed := !bytes.Equal(a.Data, a.was) // and not only sealed again in time or for the guard
 	outdated := a.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
-	if outdated && fits {
+	switch {
+	case outdated && fits:
 		x.warn(a.instance, "changed after its token was put into the page, which is older than the header now")
-	}
-	if outdated && !fits {
+	case outdated:
 		x.warnOfSize()
-	}
-	x.unsent = !fits && (changed || a.claimed)
-	if changed && 300 <= status && status < 400 {
+	case changed && redirects(status):
 		x.warn(a.instance, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
+	default:
+		x.unsent = !fits && (changed || a.claimed)
+		x.unread = fits && changed && x.inForm && wantsPage(&x.r)
 	}
 	if !fits {
 		return "", nil
 	}
 	return token, nil
+}
+
+// redirects reports whether a browser shows another page than the answer.
+func redirects(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // arrivedToken returns a token of the state as it arrived, where the page's own
@@ -390,14 +439,21 @@ func (x *exchange) finish() {
 	x.w.proceed(http.StatusOK)
 	x.mu.Lock()
 	defer x.unlock()
+	x.ended = true
 	if x.unsent && !x.acting.given {
 		x.warnOfSize()
 	}
 	if x.verdict != sealChanges {
 		return
 	}
+	if x.unread && !x.acting.given {
+		x.warn(x.acting.instance, "changed in answer to a form, and its page did not get the new token: what changed is lost; put StateField, or what Field returns, into every form of the page")
+	}
 	for in := range x.all {
 		x.warnOfLoss(in, late)
+	}
+	for in := range x.orphans {
+		x.warnOfOrphan(in)
 	}
 }
 
@@ -421,13 +477,34 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	}
 }
 
+// warnOfOrphan warns of an instance from before Renew, if the page has its token
+// or it was changed.
+func (x *exchange) warnOfOrphan(in *instance) {
+	data := in.Data
+	if in == x.acting.instance {
+		data = x.acting.was
+	}
+	lost := in.given
+	if !lost && in.token != "" {
+		changed, err := in.differs(data)
+		lost = changed || err != nil
+	}
+	if lost {
+		x.warn(in, "opened or attached before Renew, so it is not sealed; attach it again to keep it")
+	}
+}
+
 // warnOfSize warns of a token that neither the header nor the page holds.
 func (x *exchange) warnOfSize() {
-	lost := "what changed is lost"
+	x.warn(x.acting.instance, "sealed to a token too large for the header, and not put into the page by Token or Field: "+x.lost())
+}
+
+// lost says what of the component that acts is lost without its new token.
+func (x *exchange) lost() string {
 	if x.acting.claimed && !x.acting.given {
-		lost = "what the page holds is used up"
+		return "what the page holds is used up"
 	}
-	x.warn(x.acting.instance, "sealed to a token too large for the header, and not put into the page by Token or Field: "+lost)
+	return "what changed is lost"
 }
 
 // limit makes the verdict v, unless it is stricter already. It is called with mu
@@ -497,50 +574,4 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, err error) {
 	x.answering = true
 	x.mu.Unlock()
 	x.m.opt.ErrorHandler(w, r, err)
-}
-
-const refused = "pagestate: request refused"
-
-// logFailure logs the cause of an error. A path may hold a row's key, so only its
-// pattern is logged.
-func (x *exchange) logFailure(what string, err error) {
-	status, code := Status(err)
-	if observe := x.m.opt.Observer.Refused; observe != nil {
-		observe(x.r.Context(), Refused{Code: code, Status: status})
-	}
-	level := slog.LevelInfo
-	switch {
-	case status == http.StatusServiceUnavailable:
-		level = slog.LevelWarn // also when the client went away
-	case status >= http.StatusInternalServerError:
-		level = slog.LevelError
-	}
-	x.m.opt.Logger.LogAttrs(x.r.Context(), level, what,
-		slog.String("code", code),
-		slog.Int("status", status),
-		slog.String("cause", err.Error()),
-		slog.String("method", x.r.Method),
-		slog.String("pattern", x.r.Pattern))
-}
-
-// warning is a line for the log.
-type warning struct {
-	text  string
-	attrs []slog.Attr
-}
-
-// warn is called with mu held. unlock logs the warning, since a logger may ask
-// for what mu guards.
-func (x *exchange) warn(in *instance, text string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("component", in.component.name)}, attrs...)
-	x.warnings = append(x.warnings, warning{"pagestate: " + text, attrs})
-}
-
-func (x *exchange) unlock() {
-	warnings := x.warnings
-	x.warnings = nil
-	x.mu.Unlock()
-	for _, w := range warnings {
-		x.m.opt.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, w.text, w.attrs...)
-	}
 }

@@ -62,8 +62,8 @@ type Options struct {
 	// [Token] and [Field]. 0 means 3 KiB.
 	MaxHeaderBytes int
 
-	// MaxTokens is how many tokens one request may carry, at most 1000. 0 means
-	// 32.
+	// MaxTokens is how many different tokens one request may carry, at most 1000.
+	// 0 means 128.
 	MaxTokens int
 
 	// Sources are where tokens are looked for, instead of the usual ones. The
@@ -89,8 +89,10 @@ type Options struct {
 	// refuses. Nil means [WriteError]. The cause has been logged already.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 
-	// Logger gets the causes of refusals, and warnings of state that is lost. Nil
-	// means slog.Default(). It never gets a token, a key or a state, except for
+	// Logger gets the causes of refusals, and warnings of state that is lost. What
+	// visitors can cause again and again, other than a refusal at level info, is
+	// logged once a minute for each kind and component, with a count. Nil means
+	// slog.Default(). It never gets a token, a key or a state, except for
 	// what stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
@@ -110,6 +112,7 @@ type Middleware struct {
 	unbound   bool
 	formField string // of the first FormSource, "" if there is none
 	seed      maphash.Seed
+	logged    limiter
 }
 
 // New checks the registry and the options, and reports every fault at once,
@@ -147,7 +150,7 @@ func (o *Options) fillIn() {
 	orDefault(&o.MaxLifetime, 7*24*time.Hour)
 	orDefault(&o.MaxTokenBytes, 256<<10)
 	orDefault(&o.MaxHeaderBytes, 3<<10)
-	orDefault(&o.MaxTokens, 32)
+	orDefault(&o.MaxTokens, 128)
 	if o.Sources == nil {
 		o.Sources = []Source{HeaderSource(stateHeader), FormSource("page_state")}
 	}
@@ -213,7 +216,7 @@ func (o *Options) check() error {
 		fault("MaxTokenBytes is more than 1 GiB")
 	}
 	if o.MaxTokens < 0 || o.MaxTokens > maxTokens {
-		fault("MaxTokens is %d; give 1 to %d, or 0 for 32", o.MaxTokens, maxTokens)
+		fault("MaxTokens is %d; give 1 to %d, or 0 for 128", o.MaxTokens, maxTokens)
 	}
 	if len(o.Sources) == 0 || slices.ContainsFunc(o.Sources, findsNothing) {
 		fault("Sources has none, or one without a name, that finds nothing; leave it nil for the usual ones")
@@ -233,6 +236,12 @@ const stateHeader = "Page-State"
 // [Token] and [Handle] work there. A request that carries no token passes
 // through as it is. One whose token is refused is answered by
 // Options.ErrorHandler, and next does not run.
+//
+// Never let anything inside of it answer with a status below 500 while the
+// handler still runs, as some timeouts do. The state is read when the answer
+// begins, and a map that is written at that moment ends the process. A status of
+// 500 and above, such as that of [http.TimeoutHandler], is safe, and so is
+// [Discard] before the answer.
 //
 // Mount it inside the authentication middleware, so that Options.User and Load
 // see who it is. Wrapping twice with one Middleware does nothing the second

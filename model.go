@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 
@@ -104,48 +105,67 @@ func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, erro
 
 // fetched is what one request has fetched. It is safe for concurrent use.
 type fetched struct {
-	mu   sync.Mutex
-	rows map[*codec.Plan]rowsByKey
+	mu     sync.Mutex
+	models map[*codec.Plan]*fetchedRows
 }
 
-// missing returns the keys that have not been asked for yet.
-func (f *fetched) missing(model *codec.Plan, keys []any) []any {
+func (f *fetched) of(model *codec.Plan) *fetchedRows {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.rows[model]) == 0 {
+	if f.models == nil {
+		f.models = make(map[*codec.Plan]*fetchedRows)
+	}
+	if f.models[model] == nil {
+		f.models[model] = new(fetchedRows)
+	}
+	return f.models[model]
+}
+
+// row returns what fetch has put there, nil for a row that is missing.
+func (f *fetched) row(model *codec.Plan, key any) any {
+	rows := f.of(model)
+	rows.mu.Lock()
+	defer rows.mu.Unlock()
+	return rows.byKey[key]
+}
+
+// fetchedRows are those of one model.
+type fetchedRows struct {
+	mu    sync.Mutex // held during Fetch, so that two goroutines do not fetch one row
+	byKey rowsByKey
+}
+
+// fetch fetches the rows of those keys that have not been asked for yet.
+func (f *fetchedRows) fetch(ctx context.Context, keys []any, fetch fetch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keys = f.missing(keys)
+	if len(keys) == 0 {
+		return nil
+	}
+	rows, err := fetch(ctx, keys)
+	if err != nil {
+		return err
+	}
+	if f.byKey == nil {
+		f.byKey = rows
+	} else {
+		maps.Copy(f.byKey, rows)
+	}
+	return nil
+}
+
+func (f *fetchedRows) missing(keys []any) []any {
+	if len(f.byKey) == 0 {
 		return keys
 	}
 	var missing []any
 	for _, key := range keys {
-		if _, ok := f.rows[model][key]; !ok {
+		if _, ok := f.byKey[key]; !ok {
 			missing = append(missing, key)
 		}
 	}
 	return missing
-}
-
-// add keeps rows; of two for one key, the first.
-func (f *fetched) add(model *codec.Plan, rows rowsByKey) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.rows == nil {
-		f.rows = make(map[*codec.Plan]rowsByKey)
-	}
-	if f.rows[model] == nil {
-		f.rows[model] = rows
-		return
-	}
-	for key, row := range rows {
-		if _, ok := f.rows[model][key]; !ok {
-			f.rows[model][key] = row
-		}
-	}
-}
-
-func (f *fetched) row(model *codec.Plan, key any) any {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rows[model][key]
 }
 
 // resolve fetches what a state of the component refers to, and puts it there.
@@ -154,15 +174,9 @@ func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.Refer
 		return nil
 	}
 	for _, model := range refs.Models() {
-		keys := f.missing(model, refs.Keys(model))
-		if len(keys) == 0 {
-			continue
-		}
-		rows, err := m.registry.models[model](ctx, keys)
-		if err != nil {
+		if err := f.of(model).fetch(ctx, refs.Keys(model), m.registry.models[model]); err != nil {
 			return m.applicationError(ctx, c, fmt.Errorf("fetching rows of model %q: %w", model.Name, err))
 		}
-		f.add(model, rows)
 	}
 	err := refs.Resolve(f.row)
 	var missing *codec.Missing

@@ -9,6 +9,8 @@ package pagestate
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -26,16 +28,30 @@ import (
 // at the same time.
 type Source interface {
 	// Tokens returns the tokens in the order they were sent: the first is that
-	// of the component that acts. No token is no error. An error is for a
-	// source that could not look, and fails the request; the sources of this
-	// package return none: what they cannot read or understand holds no token,
-	// and the handler meets the fault itself when it reads the body.
+	// of the component that acts. No token is no error.
+	//
+	// An error is for a source that could not look, and fails the request. Those
+	// of this package's sources do not fail it: a body that they cannot read holds
+	// no token, and they say why. [From] adds that to its [ErrMissing], and the
+	// handler meets the fault itself when it reads the body.
 	//
 	// Tokens leaves the body as it found it: it may replace r.Body by one that
 	// reads the same from the start, and changes nothing else of r. It takes no
 	// token out of a body for which it would have to look further than limit
 	// bytes. To see whether a body ends there, it may read one byte more.
 	Tokens(r *http.Request, limit int64) ([]string, error)
+}
+
+// notLooked is the error of a source that could not look where a token may be.
+type notLooked struct{ cause error }
+
+func (e *notLooked) Error() string { return e.cause.Error() }
+func (e *notLooked) Unwrap() error { return e.cause }
+
+// isTooLarge reports whether the body is longer than the source may look, or than
+// http.MaxBytesReader lets anybody read.
+func (e *notLooked) isTooLarge() bool {
+	return errors.Is(e.cause, replay.ErrLimit) || isBodyTooLarge(e.cause)
 }
 
 // maxFound is how many tokens a source yields at most, and how many parts of a
@@ -103,13 +119,35 @@ func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	}
 
 	mediaType, params := contentType(r)
+	var found []string
+	var err error
 	switch mediaType {
 	case "application/x-www-form-urlencoded":
-		return nonEmpty(urlencodedValues(replay.PeekAll(r, limit), s.field)), nil
+		var body []byte
+		if body, err = replay.PeekAll(r, limit); err == nil {
+			found = nonEmpty(urlencodedValues(body, s.field))
+		}
 	case "multipart/form-data":
-		return nonEmpty(multipartValues(replay.Peek(r, limit), params["boundary"], s.field)), nil
+		found, err = multipartValues(replay.Peek(r, limit), params["boundary"], s.field)
+		found = nonEmpty(found)
+	default:
+		return nil, nil
 	}
-	return nil, nil
+	if len(found) > 0 {
+		return found, nil
+	}
+	return nil, s.whyNone(r, err)
+}
+
+// whyNone says why a form holds no token, if it may hold one all the same.
+func (s formSource) whyNone(r *http.Request, err error) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" {
+		return &notLooked{fmt.Errorf("the body has the Content-Encoding %q, and is not decoded to look for the field %q", encoding, s.field)}
+	}
+	if err != nil {
+		return &notLooked{fmt.Errorf("looking for the field %q: %w", s.field, err)}
+	}
+	return nil
 }
 
 // urlencodedValues returns what url.ParseQuery would for one field, without the
@@ -139,32 +177,37 @@ func unescapesTo(key []byte, field string) bool {
 	return err == nil && unescaped == field
 }
 
-// multipartValues returns the values of field that come before the first file,
-// or none if body is malformed or cannot be read up to there.
-func multipartValues(body io.Reader, boundary, field string) []string {
+var (
+	errBehindFile = errors.New("the form has a file, and only what comes before the first file is looked at; put the token there")
+	errManyParts  = fmt.Errorf("the form has more than %d parts", maxFound)
+)
+
+// multipartValues returns the values of field that come before the first file.
+// With an error, it did not look at the whole form.
+func multipartValues(body io.Reader, boundary, field string) ([]string, error) {
 	var found []string
 	parts := multipart.NewReader(body, boundary)
 	for range maxFound {
 		part, err := parts.NextPart()
 		if err == io.EOF {
-			return found
+			return found, nil
 		}
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		if part.FileName() != "" {
-			return found
+			return found, errBehindFile
 		}
 		if part.FormName() != field {
 			continue
 		}
 		token, err := io.ReadAll(part)
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		found = append(found, string(token))
 	}
-	return nil
+	return nil, errManyParts
 }
 
 // JSONSource finds tokens in a JSON body: path is the object keys that lead to
@@ -187,7 +230,10 @@ func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	if len(s.path) == 0 || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
 		return nil, nil
 	}
-	value := replay.PeekAll(r, limit)
+	value, err := replay.PeekAll(r, limit)
+	if err != nil {
+		return nil, &notLooked{fmt.Errorf("looking for the JSON member %q: %w", strings.Join(s.path, "."), err)}
+	}
 	for _, key := range s.path {
 		value = jsonMember(value, key)
 	}

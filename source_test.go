@@ -529,7 +529,7 @@ func TestSourceReadError(t *testing.T) {
 			})))
 			r.Header.Set("Content-Type", s.contentType)
 			for range 3 {
-				if tokens, err := s.source.Tokens(r, sourceLimit); tokens != nil || err != nil {
+				if tokens, err := s.source.Tokens(r, sourceLimit); tokens != nil || err == nil || !strings.Contains(err.Error(), "broken") {
 					t.Errorf("Tokens: %q, %v", tokens, err)
 				}
 			}
@@ -568,7 +568,7 @@ func TestSourceConnectionBreaks(t *testing.T) {
 			server := sourceServer(t, 1, func(_ http.ResponseWriter, r *http.Request) {
 				r = sourceCopy(r)
 				for _, s := range []pagestate.Source{pagestate.FormSource("page_state"), pagestate.JSONSource("page_state")} {
-					if tokens, err := s.Tokens(r, sourceLimit); tokens != nil || err != nil {
+					if tokens, err := s.Tokens(r, sourceLimit); tokens != nil || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 						t.Errorf("Tokens: %q, %v", tokens, err)
 					}
 				}
@@ -598,7 +598,7 @@ func TestSourcesOneAfterAnother(t *testing.T) {
 	for _, limit := range []int64{3, sourceLimit, 3, sourceLimit} { // the shorter look must not cut off the longer
 		for _, key := range []string{"a", "b"} {
 			tokens, err := pagestate.JSONSource(key).Tokens(r, limit)
-			if err != nil || (len(tokens) == 1) != (limit == sourceLimit) {
+			if (err == nil) != (limit == sourceLimit) || (len(tokens) == 1) != (limit == sourceLimit) {
 				t.Errorf("%s, limit %d: %q, %v", key, limit, tokens, err)
 			}
 			if first == nil {
@@ -624,7 +624,7 @@ func TestSourceWithoutBody(t *testing.T) {
 			r := httptest.NewRequest("POST", "/", nil)
 			r.Header.Set("Content-Type", contentType)
 			r.Body = body
-			if tokens, err := source.Tokens(r, sourceLimit); tokens != nil || err != nil {
+			if tokens, err := source.Tokens(r, sourceLimit); tokens != nil || err != nil && contentType != sourceMultipart {
 				t.Errorf("%s: %q, %v", contentType, tokens, err)
 			}
 			if r.Body != body {
@@ -807,7 +807,7 @@ func sourceAsk(t *testing.T, source pagestate.Source, limit int64, r *http.Reque
 		var err error
 		a.tokens, err = source.Tokens(r, limit)
 		a.read = original.read - readBefore
-		if err != nil {
+		if err != nil && a.tokens != nil {
 			t.Errorf("Tokens: %v", err)
 		}
 		if after := sourceState(r); after != before {
@@ -1018,7 +1018,7 @@ func TestSourcesAreBounded(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			tokens, err := test.source.Tokens(r, limit)
 			runtime.ReadMemStats(&after)
-			testkit.Want(t, "error", err, nil)
+			testkit.Want(t, "error", err != nil, test.name == "parts")
 			testkit.Want(t, "tokens", len(tokens), test.want)
 			size := uint64(len(test.body)) + 100_000
 			if used := after.TotalAlloc - before.TotalAlloc; used > 12*size {

@@ -32,7 +32,8 @@ var ErrNoMiddleware = errors.New("pagestate: the request did not pass through th
 // ErrMissing is returned by [From], [Child] and [Handle] if the request carries
 // no token for the state that was asked for. The client gets 400 MissingState:
 // its page did not send the token, which is a mistake in the page and not
-// something to try again.
+// something to try again. The error says where the token may have been left, if
+// that is known: behind a file, or in a body that could not be read.
 var ErrMissing = errors.New("pagestate: the request carries no such state")
 
 // ErrInvalid is returned for a token that is damaged or forged, or that belongs
@@ -82,8 +83,9 @@ var ErrForbidden = errors.New("pagestate: access is forbidden")
 var ErrConflict = errors.New("pagestate: this revision of the state was already used")
 
 // ErrTooLarge is returned for a request whose tokens are over a limit: their
-// number, their size, or what is inside them. The client gets 413 StateTooLarge
-// and should report it.
+// number, their size, or what is inside them, and for a body that is too long to
+// be looked at for tokens. The client gets 413 StateTooLarge and should report it.
+// So it does for the [*http.MaxBytesError] that a handler returns.
 var ErrTooLarge = errors.New("pagestate: the state is over a limit")
 
 // ErrUnavailable says that the data behind a state can't be reached at the
@@ -184,12 +186,18 @@ var failed = answer{
 func answerTo(err error) answer {
 	for _, a := range answers {
 		for _, target := range a.errs {
-			if errors.Is(err, target) {
+			if errors.Is(err, target) || target == ErrTooLarge && isBodyTooLarge(err) {
 				return a
 			}
 		}
 	}
 	return failed
+}
+
+// isBodyTooLarge reports whether err is that of http.MaxBytesReader.
+func isBodyTooLarge(err error) bool {
+	var tooLarge *http.MaxBytesError
+	return errors.As(err, &tooLarge)
 }
 
 // Status returns the HTTP status and the code that err means to a client, as
@@ -204,7 +212,7 @@ func answerTo(err error) answer {
 //	400 MissingState         ErrMissing
 //	403 CrossOriginState     ErrCrossOrigin
 //	403 ForbiddenState       ErrForbidden
-//	413 StateTooLarge        ErrTooLarge
+//	413 StateTooLarge        ErrTooLarge, *http.MaxBytesError
 //	503 StateUnavailable     ErrUnavailable, context.DeadlineExceeded, context.Canceled
 //	500 StateError           everything else
 //
@@ -331,8 +339,9 @@ small { opacity: .75 }
 `))
 
 // cameFrom returns the path and query of the page that sent r, or "" unless it
-// is surely one of ours. The scheme is not compared, because behind a proxy
-// ours is not known.
+// is surely one of ours that can be loaded again: what was just posted to may be
+// for POST alone. The scheme is not compared, because behind a proxy ours is not
+// known.
 func cameFrom(r *http.Request) string {
 	from, err := url.Parse(r.Referer())
 	if err != nil || from.Scheme != "http" && from.Scheme != "https" {
@@ -344,7 +353,20 @@ func cameFrom(r *http.Request) string {
 	if strings.HasPrefix(from.Path, "//") {
 		return "" // as a link without its host, this would lead to another one
 	}
+	if from.Path == askedPath(r) && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return ""
+	}
 	return from.RequestURI()
+}
+
+// askedPath is the path that the browser asked for: http.StripPrefix changes
+// that of r.URL.
+func askedPath(r *http.Request) string {
+	asked, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil {
+		return r.URL.Path
+	}
+	return asked.Path
 }
 
 // wantsPage reports whether r comes from a browser that will show the answer as

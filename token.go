@@ -136,7 +136,7 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 	}
 	in.state, in.value, in.refresh = next.state, next.value, true
 	if field := in.changedLeftOut(); field != "" {
-		m.opt.Logger.LogAttrs(ctx, slog.LevelWarn, "pagestate: "+leftOutChanged,
+		m.log(ctx, slog.LevelWarn, lineKind{text: "pagestate: " + leftOutChanged, component: c.name},
 			slog.String("component", c.name), slog.String("field", field))
 	}
 	return in.seal(ctx)

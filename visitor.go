@@ -85,7 +85,8 @@ func (v *visitor) mayStart() error {
 }
 
 // renew gives the visitor a new session, and reads the user from r. It ends the
-// keys of before.
+// former keys, so that the instances which have them are orphans: they are not
+// sealed any more.
 func (v *visitor) renew(r *http.Request) error {
 	v.asking.Lock()
 	defer v.asking.Unlock()
@@ -233,8 +234,9 @@ func (m *Middleware) userOf(r *http.Request) string {
 // call it at login and at logout, before anything is written. It reads
 // Options.User again, from r, so r must know by then who is logged in.
 //
-// What the request has opened or attached before is not sealed any more, which
-// is logged as a warning. What it attaches afterwards belongs to the new owner.
+// What the request has opened or attached before is not sealed any more. A warning
+// is logged if that loses something. What the request attaches afterwards belongs to
+// the new owner.
 //
 // It works in a request from another site too, as when an identity provider
 // posts a login. That comes without a SameSite cookie, so no record of the old
@@ -248,7 +250,7 @@ func (m *Middleware) userOf(r *http.Request) string {
 // has attached something.
 func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 	if x := m.exchangeOf(r); x != nil {
-		return x.renew(r)
+		return x.visitor.renew(r)
 	}
 	before, err := m.ownerToRenew(r)
 	if err != nil {

@@ -279,14 +279,25 @@ func TestRenewDropsWhatWasOpened(t *testing.T) {
 				}
 				_, err := pagestate.Token(r.Context(), c)
 				testkit.Want(t, "its token is refused", err != nil && strings.Contains(err.Error(), "again after Renew"), true)
-				if r.URL.Query().Get("again") != "" {
-					err := pagestate.Attach(r.Context(), c)
-					testkit.Want(t, "attached again", err, nil)
+				if r.URL.Query().Get("again") == "" {
+					fmt.Fprint(w, "renewed")
+					return nil
 				}
+				err = pagestate.Attach(r.Context(), c)
+				testkit.Want(t, "attached again", err, nil)
 				showCounter(w, c)
 				return nil
 			}))
+			a.mux.Handle("POST /logout", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+				if err := a.mw.Renew(w, r); err != nil {
+					return err
+				}
+				http.Redirect(w, r, "/", http.StatusSeeOther)
+				return nil
+			}))
 			b := a.browser()
+			b.Post("/logout", b.Get("/").Field())
+			testkit.Want(t, "log of a logout", a.log.String(), "")
 			token := b.Get("/").Field()
 			res := b.Post("/renew", token)
 			testkit.Want(t, "header", res.Token(), "")
@@ -296,6 +307,7 @@ func TestRenewDropsWhatWasOpened(t *testing.T) {
 
 			res = b.Post("/renew?again=1", b.Get("/").Field())
 			testkit.Want(t, "attached again", b.Call("GET", "/show", res.Field()).Body, "count=7")
+			testkit.Want(t, "warnings of it", strings.Count(a.log.String(), "before Renew"), 1)
 		})
 	}
 }

@@ -27,6 +27,10 @@ type beginner interface {
 	begin(status int) (proceed bool)
 }
 
+// hijacked is the status of a response that the handler writes to the connection
+// itself: its headers are not sent.
+const hijacked = 0
+
 // proceed reports whether to pass on what begins the response.
 func (w *writer) proceed(status int) bool {
 	if !w.began {
@@ -104,7 +108,7 @@ func (w *writer) FlushError() error {
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if can[http.Hijacker](w) && !w.proceed(http.StatusSwitchingProtocols) {
+	if can[http.Hijacker](w) && !w.proceed(hijacked) {
 		return nil, nil, http.ErrHijacked
 	}
 	return http.NewResponseController(w.ResponseWriter).Hijack()

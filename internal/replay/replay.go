@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// PeekAll returns the whole body of r, or nil if it is longer than limit or
-// cannot be read. The body is left as by [Peek], and the bytes are only to be
-// read.
-func PeekAll(r *http.Request, limit int64) []byte {
+// PeekAll returns the whole body of r. Its error is ErrLimit if the body is longer
+// than limit, or that of reading it. The body is left as by [Peek], and the bytes
+// are only to be read.
+func PeekAll(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		return nil
+		return nil, ErrLimit
 	}
 	p := peek(r, limit)
 	if _, err := io.Copy(io.Discard, p); err != nil {
-		return nil
+		return nil, err
 	}
-	return p.body.head
+	return p.body.head, nil
 }
 
-// Peek returns a reader of the body of r that fails beyond limit bytes. To see
+// Peek returns a reader of the body of r that fails with ErrLimit beyond limit bytes. To see
 // whether the body ends there, it may read one byte more. It leaves in r.Body a
 // body that reads from the start whatever was read this way, and starts there
 // itself when it is called again.
@@ -44,7 +44,8 @@ func peek(r *http.Request, limit int64) *peeker {
 	return &peeker{body: b, left: limit}
 }
 
-var errLimit = errors.New("the body goes on beyond the limit")
+// ErrLimit means that a body goes on beyond the limit of a look.
+var ErrLimit = errors.New("the body goes on beyond the limit")
 
 type peeker struct {
 	body *body
@@ -54,7 +55,7 @@ type peeker struct {
 
 func (p *peeker) Read(b []byte) (int, error) {
 	if p.left < 0 {
-		return 0, errLimit
+		return 0, ErrLimit
 	}
 	// One byte more shows whether a body that reaches the limit goes on.
 	if int64(len(b))-1 > p.left {
@@ -64,7 +65,7 @@ func (p *peeker) Read(b []byte) (int, error) {
 	p.seen += n
 	p.left -= int64(n)
 	if p.left < 0 {
-		return n - 1, errLimit
+		return n - 1, ErrLimit
 	}
 	return n, err
 }

@@ -38,7 +38,8 @@ func TestLimit(t *testing.T) {
 			t.Run(fmt.Sprintf("%d, Content-Length %d", test.limit, length), func(t *testing.T) {
 				r, original := request(text)
 				r.ContentLength = length
-				want(t, "all", string(replay.PeekAll(r, test.limit)), test.all)
+				all, _ := replay.PeekAll(r, test.limit)
+				want(t, "all", string(all), test.all)
 				if length > test.limit {
 					want(t, "read of a body known to be too long", original.read, 0)
 				} else {
@@ -78,7 +79,9 @@ func TestWithoutBody(t *testing.T) {
 	for _, none := range []io.ReadCloser{nil, http.NoBody} {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Body = none
-		want(t, "all", len(replay.PeekAll(r, 10)), 0)
+		all, err := replay.PeekAll(r, 10)
+		want(t, "all", len(all), 0)
+		want(t, "error", err, nil)
 		peeked, err := io.ReadAll(replay.Peek(r, 10))
 		want(t, "peeked", len(peeked), 0)
 		want(t, "error", err, nil)
@@ -97,7 +100,8 @@ func TestReadError(t *testing.T) {
 		return 0, err
 	})))
 	for range 3 {
-		want(t, "all", string(replay.PeekAll(r, 10)), "")
+		all, _ := replay.PeekAll(r, 10)
+		want(t, "all", string(all), "")
 		peeked, err := io.ReadAll(replay.Peek(r, 10))
 		want(t, "peeked", string(peeked), "begun")
 		want(t, "error", err, broken)
