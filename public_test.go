@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"io"
 	"iter"
 	"math"
 	"math/big"
@@ -285,20 +286,20 @@ func TestApplyPublicRefuses(t *testing.T) {
 		data string
 		want string // behind the error that it is
 	}{
-		{"not public", `"role":"admin"`, `publicForm: malformed data: "role" is no public field`},
-		{"not public and not renamed", `"Secret":"x"`, `publicForm: malformed data: "Secret" is no public field`},
-		{"unexported", `"note":"x"`, `publicForm: malformed data: "note" is no public field`},
-		{"embedded", `"Component":{}`, `publicForm: malformed data: "Component" is no public field`},
-		{"Go name", `"First":"x"`, `publicForm: malformed data: "First" is no public field`},
-		{"upper case", `"A":"x"`, `publicForm: malformed data: "A" is no public field`},
-		{"another letter of the same case class", `"tagſ":[]`, `publicForm: malformed data: "tagſ" is no public field`},
-		{"dotted", `"tags.0":"x"`, `publicForm: malformed data: "tags.0" is no public field`},
-		{"empty", `"":"x"`, `publicForm: malformed data: "" is no public field`},
-		{"prototype", `"__proto__":{"role":"admin"}`, `publicForm: malformed data: "__proto__" is no public field`},
-		{"long", `"` + long + `":1`, `publicForm: malformed data: "` + long[:32] + `…" is no public field`},
-		{"line break", `"a\nb\u202e":1`, `publicForm: malformed data: "a\nb\u202e" is no public field`},
-		{"twice", `"z":"x"`, `publicForm: malformed data: "z" is there twice`},
-		{"twice, escaped", `"\u007a":"x"`, `publicForm: malformed data: "z" is there twice`},
+		{"not public", `"role":"admin"`, `publicForm: malformed data: a name that is no public field`},
+		{"not public and not renamed", `"Secret":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"unexported", `"note":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"embedded", `"Component":{}`, `publicForm: malformed data: a name that is no public field`},
+		{"Go name", `"First":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"upper case", `"A":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"another letter of the same case class", `"tagſ":[]`, `publicForm: malformed data: a name that is no public field`},
+		{"dotted", `"tags.0":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"empty", `"":"x"`, `publicForm: malformed data: a name that is no public field`},
+		{"prototype", `"__proto__":{"role":"admin"}`, `publicForm: malformed data: a name that is no public field`},
+		{"long", `"` + long + `":1`, `publicForm: malformed data: a name that is no public field`},
+		{"line break", `"a\nb\u202e":1`, `publicForm: malformed data: a name that is no public field`},
+		{"twice", `"z":"x"`, `publicForm.z: malformed data: it is there twice`},
+		{"twice, escaped", `"\u007a":"x"`, `publicForm.z: malformed data: it is there twice`},
 
 		{"null for a string", `"a":null`, `publicForm.a: malformed data: null, where a string belongs`},
 		{"object for a string", `"a":{"secret":"secret"}`, `publicForm.a: malformed data: an object, where a string belongs`},
@@ -360,6 +361,49 @@ func publicRefused(t *testing.T, data, text string) {
 func publicStatus(err error) string {
 	status, code := pagestate.Status(err)
 	return fmt.Sprintf("%d %s", status, code)
+}
+
+// What a client sends does not come into the log, whatever part of the JSON it is.
+func TestApplyPublicLogsNothingThatWasSent(t *testing.T) {
+	type page struct {
+		pagestate.Component
+		Text   string                    `state:",public"`
+		At     time.Time                 `state:",public"`
+		Count  int                       `state:",public"`
+		Raw    []byte                    `state:",public"`
+		Counts map[string]int            `state:",public"`
+		ByID   map[int]string            `state:",public"`
+		Points map[string][]*publicPoint `state:",public"`
+	}
+	r := pagestate.NewRegistry()
+	pagestate.Register[page](r, "page")
+	a := newApp(t, r, pagestate.Options{Session: pagestate.Unbound()})
+	a.mux.Handle("POST /", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, p *page) error {
+		sent, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		return pagestate.ApplyPublic(p, sent)
+	}))
+	token, err := a.mw.Seal(pagestate.Owner{}, &page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range []string{
+		`{"@":1}`, `{"@":1,"@":2}`, `{"@"}`, `{"@":}`, `@`, `"@"`, `{"Text":"@"`, `{"Text":"@\ud800"}`, `{"Text":["@"]}`,
+		`{"Text":"@","Text":"@"}`, `{"At":"@"}`, `{"Count":"@"}`, `{"Count":{"@":1}}`, `{"Raw":"@"}`, `{"Raw":["@"]}`,
+		`{"Counts":{"@":"@"}}`, `{"Counts":{"@":1,"@":1}}`, `{"Counts":{"@":1.5}}`, `{"Counts":["@"]}`,
+		`{"ByID":{"@":""}}`, `{"ByID":{"1@":""}}`,
+		`{"Points":{"@":[{"@":1}]}}`, `{"Points":{"@":[{"x":"@"}]}}`, `{"Points":{"@":[{"x":1,"x":1}]}}`, `{"Points":{"@":{"@":1}}}`,
+	} {
+		a.log.Reset()
+		req := a.browser().Request("POST", "/", strings.NewReader(strings.ReplaceAll(data, "@", private)))
+		req.Header.Set("Page-State", token)
+		got := a.browser().Send(req)
+		testkit.Want(t, data+": status", got.StatusCode, 400)
+		testkit.WantText(t, data+": the log", a.log.String(), "InvalidState")
+		wantNothingSecret(t, a.log.String()+got.Body, nil)
+	}
 }
 
 // publicMismatch is a row of TestApplyPublicRefusesValues.
@@ -452,26 +496,26 @@ func TestApplyPublicRefusesValues(t *testing.T) {
 		publicNo[*int](`"1"`, ": malformed data: a string, where a number belongs"),
 		publicNo[publicPoint](`null`, ": malformed data: null, where an object belongs"),
 		publicNo[publicPoint](`[1,2]`, ": malformed data: an array, where an object belongs"),
-		publicNo[publicPoint](`{"x":1,"X":2}`, `: malformed data: "X" is no field`),
-		publicNo[publicPoint](`{"x":1,"x":2}`, `: malformed data: "x" is there twice`),
+		publicNo[publicPoint](`{"x":1,"X":2}`, `: malformed data: a name that is no field`),
+		publicNo[publicPoint](`{"x":1,"x":2}`, `.x: malformed data: it is there twice`),
 		publicNo[*publicPoint](`{"x":"1"}`, `.x: malformed data: a string, where a number belongs`),
-		publicNo[publicHidden](`{"Out":1}`, `: malformed data: "Out" is no field`),
-		publicNo[publicHidden](`{"hidden":1}`, `: malformed data: "hidden" is no field`),
+		publicNo[publicHidden](`{"Out":1}`, `: malformed data: a name that is no field`),
+		publicNo[publicHidden](`{"hidden":1}`, `: malformed data: a name that is no field`),
 		publicNo[map[string]int](`[]`, ": malformed data: an array, where an object belongs"),
-		publicNo[map[string]int](`{"a":1,"a":1}`, `["a"]: malformed data: it is there twice`),
-		publicNo[map[string]int](`{"a":"secret"}`, `["a"]: malformed data: a string, where a number belongs`),
-		publicNo[map[string]int](`{"`+strings.Repeat("k", 50)+`":null}`, `["`+strings.Repeat("k", 32)+`…"]: malformed data: null, where a number belongs`),
-		publicNo[map[string]int](`{"__proto__":1}`, `["__proto__"]: malformed data: a key that cannot be used: in a script it would set the object's prototype`),
+		publicNo[map[string]int](`{"a":1,"a":1}`, `[]: malformed data: it is there twice`),
+		publicNo[map[string]int](`{"a":"secret"}`, `[]: malformed data: a string, where a number belongs`),
+		publicNo[map[string]int](`{"`+strings.Repeat("k", 50)+`":null}`, `[]: malformed data: null, where a number belongs`),
+		publicNo[map[string]int](`{"__proto__":1}`, `[]: malformed data: a key that cannot be used: in a script it would set the object's prototype`),
 		publicNo[map[string]int](`{"\ud800":1}`, `: malformed data: a string with half a surrogate pair`),
-		publicNo[map[int8]int](`{"a":1}`, `["a"]: malformed data: a key that is no int8`),
-		publicNo[map[int8]int](`{"":1}`, `[""]: malformed data: a key that is no int8`),
-		publicNo[map[int8]int](`{"128":1}`, `["128"]: malformed data: a key that is no int8`),
-		publicNo[map[int8]int](`{"01":1}`, `["01"]: malformed data: a key that is no int8`),
-		publicNo[map[int8]int](`{"+1":1}`, `["+1"]: malformed data: a key that is no int8`),
-		publicNo[map[int8]int](`{"-0":1}`, `["-0"]: malformed data: a key that is no int8`),
-		publicNo[map[uint8]int](`{"1":1,"1":2}`, `["1"]: malformed data: it is there twice`),
-		publicNo[map[string]publicPoint](`{"a":{"z":1}}`, `["a"]: malformed data: "z" is no field`),
-		publicNo[[][]map[string][]publicPoint](`[[],[{"k":[{},{"x":"1"}]}]]`, `[1][0]["k"][1].x: malformed data: a string, where a number belongs`),
+		publicNo[map[int8]int](`{"a":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[int8]int](`{"":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[int8]int](`{"128":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[int8]int](`{"01":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[int8]int](`{"+1":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[int8]int](`{"-0":1}`, `[]: malformed data: a key that is no int8`),
+		publicNo[map[uint8]int](`{"1":1,"1":2}`, `[]: malformed data: it is there twice`),
+		publicNo[map[string]publicPoint](`{"a":{"z":1}}`, `[]: malformed data: a name that is no field`),
+		publicNo[[][]map[string][]publicPoint](`[[],[{"k":[{},{"x":"1"}]}]]`, `[1][0][][1].x: malformed data: a string, where a number belongs`),
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)

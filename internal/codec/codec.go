@@ -68,8 +68,7 @@ const (
 func MemoryBudget(payload int) int { return 1<<20 + 64*min(payload, (math.MaxInt-1<<20)/64) }
 
 // pathError says where in a value err happened. Its path holds field names and
-// indices, never a map key: keys are part of the state. Only the JSON of a page
-// has its own keys named.
+// indices, never a map key: keys are part of the state, or were sent by a client.
 type pathError struct {
 	path string
 	err  error

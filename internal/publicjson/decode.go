@@ -189,10 +189,10 @@ func (d *decoder) object(v reflect.Value, fields []field, kind string) ([]int, e
 		}
 		f := find(fields, name)
 		if f == nil {
-			return nil, malformed(quoted(string(name)) + " is no " + kind)
+			return nil, malformed("a name that is no " + kind)
 		}
 		if slices.Contains(set, f.index) {
-			return nil, malformed(quoted(f.name) + " is there twice")
+			return nil, codec.At("."+f.name, malformed("it is there twice"))
 		}
 		set = append(set, f.index)
 		if err := d.value(f.node, v.Field(f.index)); err != nil {
@@ -220,16 +220,6 @@ func (d *decoder) key() ([]byte, error) {
 	d.next()
 	d.pos++
 	return name, nil
-}
-
-// maxQuoted keeps a name that a client made up from filling the log.
-const maxQuoted = 32
-
-func quoted(name string) string {
-	if len(name) > maxQuoted {
-		name = strings.ToValidUTF8(name[:maxQuoted], "") + "…"
-	}
-	return strconv.Quote(name)
 }
 
 // value reads one into v, which is zero.
@@ -482,7 +472,7 @@ func (d *decoder) mapping(n *node, v reflect.Value) error {
 			return err
 		}
 		if err := d.entry(n, v, string(name)); err != nil {
-			return codec.At("["+quoted(string(name))+"]", err)
+			return codec.At("[]", err)
 		}
 	}
 	return nil
