@@ -52,8 +52,9 @@
 // url.URL; what sql.Null and encoding/json's RawMessage and Number hold; the
 // typed strings of html/template; other registered components; and interfaces
 // that hold one of these or a basic type. Types of other packages with
-// unexported fields need a [RegisterCodec]. The first [New] checks all of it
-// and reports every fault with its path.
+// unexported fields need a [RegisterCodec], and so do types of your own in which
+// no field is exported. The first [New] checks all of it and reports every fault
+// with its path.
 //
 // What can be fetched again is saved as a reference: a row of a database as its
 // key, with [RegisterModel]; a query as its name and arguments, with

@@ -44,7 +44,7 @@ import (
 // called, such as MarshalJSON. Anything else is refused by [New], and by these
 // functions too: template.HTML and the other types that html/template trusts,
 // interfaces, queries, blocks, embedded structs, structs of other packages with
-// unexported fields. Models and types with a codec are refused by New alone,
+// unexported fields, structs in which no field is exported. Models and types with a codec are refused by New alone,
 // since only a [Registry] knows them. A string type that another template
 // language does not escape looks like any other: it must not be public.
 //

@@ -776,6 +776,7 @@ const (
 	publicFormless = " cannot be public: it has no form in JSON; give the page a string or a number"
 	publicNoForm   = " cannot be public: it has no form in JSON"
 	publicForeign  = " cannot be public: it has unexported fields of another package; give the page a type of your own"
+	publicLost     = ` cannot be public: it has fields, and none of them would be there; export them, or leave it out with state:"-"`
 	publicOpen     = " cannot be public: the page could choose its type; give it one"
 	publicNoKey    = " cannot be public: its keys are neither strings nor whole numbers"
 	publicEmbedded = ": an embedded field cannot be public; give it a name"
@@ -841,6 +842,9 @@ func TestPublicFaults(t *testing.T) {
 		publicBad[regexp.Regexp](": regexp.Regexp" + publicForeign),
 		publicBad[pagestate.Component](": pagestate.Component" + publicForeign),
 		publicBad[pagestate.Query[int, string]](": pagestate.Query[int,string]" + publicForeign),
+		publicBad[money](": pagestate_test.money" + publicLost),
+		publicBad[[]*texted]("[]: pagestate_test.texted" + publicLost),
+		publicBad[map[string]priced]("[].Price: pagestate_test.money" + publicLost),
 		publicBad[**int](": **int cannot be public: null could mean either pointer; use one"),
 		publicBad[publicPointer](": pagestate_test.publicPointer cannot be public: null could mean either pointer; use one"),
 		publicBad[map[bool]int](": map[bool]int" + publicNoKey),

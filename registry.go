@@ -98,7 +98,9 @@ func Schema(version int) ComponentOption {
 //
 // If *T is a [Loader], Load runs whenever a T is attached or resumed.
 //
-// All exported fields are saved, under their Go names. A tag says otherwise:
+// All exported fields are saved, under their Go names. [New] refuses a struct
+// that has fields of which none is saved, wherever it stands. A tag says
+// otherwise:
 //
 //	Title string   `state:"title"`         // another saved name, kept through a renaming
 //	Cache *Cache   `state:"-"`             // not saved, of any type

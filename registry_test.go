@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"iter"
 	"math"
 	"math/big"
 	"net/http"
@@ -270,9 +271,83 @@ type (
 
 var _ = unexported{a: 0}
 
+// What follows has fields, and saves none of them.
+type (
+	money struct {
+		cents    int64
+		currency string
+	}
+	texted     struct{ level int }
+	binarily   struct{ id [16]byte }
+	gobbed     struct{ n int }
+	bag[K any] struct{ items []K }
+	priced     struct {
+		Name  string
+		Price money
+	}
+	embedsMoney struct{ money }
+	Money       struct{ cents int64 }
+	EmbedsMoney struct{ Money }
+	hiddenState struct{ step int }
+	hiddenPage  struct {
+		pagestate.Component
+		step int
+	}
+	hiddenBelow struct {
+		WithComponent
+		step int
+	}
+	halfTagged struct {
+		a int `state:"-"`
+		b int
+	}
+	guarded struct {
+		mu sync.Mutex
+		n  int
+	}
+	beside struct {
+		Nothing struct{}
+		n       int
+	}
+)
+
+func (t texted) MarshalText() ([]byte, error)     { return nil, nil }
+func (t *texted) UnmarshalText([]byte) error      { return nil }
+func (b binarily) MarshalBinary() ([]byte, error) { return nil, nil }
+func (b *binarily) UnmarshalBinary([]byte) error  { return nil }
+func (g gobbed) GobEncode() ([]byte, error)       { return nil, nil }
+func (g *gobbed) GobDecode([]byte) error          { return nil }
+func (h *hiddenPage) Load(context.Context) error  { return nil }
+
+// And what follows has nothing to save.
+type (
+	allTagged struct {
+		a, b int    `state:"-"`
+		C    func() `state:"-"`
+	}
+	marker struct {
+		_ [0]func()
+		_ int
+	}
+	noCopy    struct{ lock struct{} }
+	allLoaded struct {
+		pagestate.Component
+		Title string
+		cache map[string]int
+	}
+)
+
+func (l *allLoaded) Load(context.Context) error { l.Title = "loaded"; return nil }
+
+var _ = []any{
+	money{0, ""}, texted{0}, binarily{}, gobbed{0}, bag[int]{nil}, Money{0}, hiddenState{0}, hiddenPage{step: 0}, hiddenBelow{step: 0},
+	halfTagged{0, 0}, &guarded{mu: sync.Mutex{}, n: 0}, beside{n: 0}, allTagged{0, 0, nil}, noCopy{struct{}{}}, allLoaded{cache: nil},
+}
+
 func TestRefusedTypes(t *testing.T) {
 	const unsafeType = ` is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
 	const badKey = " cannot be saved as a map key; use a scalar, a string, a netip or codec type, or an array or struct of these"
+	const savesNothing = ` has fields, and none of them would be saved; export them, save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
 	const noType = `; register one, or leave the field out with state:"-"`
 	tests := []struct {
 		register func(r *pagestate.Registry)
@@ -309,6 +384,32 @@ func TestRefusedTypes(t *testing.T) {
 		{one[tagged], `tagged.B: its saved name "x" is that of A too; give one of them another in its state tag`},
 		{one[badOption], `badOption.A: its state tag has the unknown option "omitempty"; there are optional, public and keep`},
 		{one[unexported], `unexported.a: an unexported field cannot be saved; export it, or remove its state tag`},
+		{field[money], `V: pagestate_test.money` + savesNothing},
+		{field[*money], `V: *pagestate_test.money` + savesNothing},
+		{field[[]money], `V[]: pagestate_test.money` + savesNothing},
+		{field[[2]*money], `V[]: *pagestate_test.money` + savesNothing},
+		{field[map[string]money], `V[]: pagestate_test.money` + savesNothing},
+		{field[map[money]int], `V[key]: pagestate_test.money` + savesNothing},
+		{field[map[money]struct{}], `V[key]: pagestate_test.money` + savesNothing},
+		{field[priced], `V.Price: pagestate_test.money` + savesNothing},
+		{field[struct{ n int }], `V: struct { n int }` + savesNothing},
+		{field[texted], `V: pagestate_test.texted` + savesNothing},
+		{field[binarily], `V: pagestate_test.binarily` + savesNothing},
+		{field[gobbed], `V: pagestate_test.gobbed` + savesNothing},
+		{field[bag[string]], `V: pagestate_test.bag[string]` + savesNothing},
+		{field[embedsMoney], `V.money: pagestate_test.money` + savesNothing},
+		{field[EmbedsMoney], `V.Money: pagestate_test.Money` + savesNothing},
+		{field[struct{ A, B money }], `V.A: pagestate_test.money` + savesNothing + "\n" + `pagestate: V.B: pagestate_test.money` + savesNothing},
+		{field[halfTagged], `V: pagestate_test.halfTagged` + savesNothing},
+		{field[guarded], `V: pagestate_test.guarded` + savesNothing},
+		{field[beside], `V: pagestate_test.beside` + savesNothing},
+		{one[hiddenState], `hiddenState: pagestate_test.hiddenState` + savesNothing},
+		{one[hiddenPage], `hiddenPage: pagestate_test.hiddenPage` + savesNothing},
+		{one[hiddenBelow], `hiddenBelow: pagestate_test.hiddenBelow` + savesNothing},
+		{func(r *pagestate.Registry) {
+			pagestate.RegisterQuery(r, "x", func(context.Context, money) iter.Seq2[int, error] { return nil })
+			pagestate.Register[holds[pagestate.Query[money, int]]](r, "y")
+		}, `V.Args: pagestate_test.money` + savesNothing},
 		{one[pointsToComponent], `pagestate_test.pointsToComponent: it embeds Component through a pointer, which may be nil; embed the struct itself`},
 		{func(r *pagestate.Registry) { pagestate.Register[square](r, "x", nil) }, `pagestate_test.square: an option is nil`},
 		{one[twoBad], `twoBad.A: chan int` + unsafeType + "\n" + `pagestate: twoBad.B: chan int` + unsafeType},
@@ -333,6 +434,36 @@ func TestRefusedTypes(t *testing.T) {
 			got := holdsName.ReplaceAllString(faultOf(t, test.register), "")
 			testkit.Want(t, "message", got, "pagestate: "+test.want)
 		})
+	}
+}
+
+// TestTypesWithNothingToSave has types that save nothing and lose nothing.
+func TestTypesWithNothingToSave(t *testing.T) {
+	r := pagestate.NewRegistry()
+	field[struct {
+		Set    map[string]struct{}
+		Tagged allTagged
+		Marker []marker
+		NoCopy *noCopy
+		Base   WithComponent
+		Left   money `state:"-"`
+		Coded  *Money
+		Row    texted
+	}](r)
+	pagestate.Register[struct{}](r, "empty")
+	pagestate.Register[WithComponent](r, "component alone")
+	pagestate.Register[allTagged](r, "all tagged")
+	pagestate.Register[allLoaded](r, "all loaded")
+	pagestate.RegisterCodec(r, "money", pagestate.Codec[Money]{
+		Encode: func(m Money) ([]byte, error) { return nil, nil },
+		Decode: func([]byte) (Money, error) { return Money{}, nil },
+	})
+	pagestate.RegisterModel(r, "texted", pagestate.Model[int, texted]{
+		Key:   func(*texted) int { return 1 },
+		Fetch: func(context.Context, []int) ([]*texted, error) { return nil, nil },
+	})
+	if _, err := pagestate.New(r, ordinary()); err != nil {
+		t.Error(err)
 	}
 }
 

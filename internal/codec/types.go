@@ -426,6 +426,10 @@ func (t *Types) compileStruct(s site) node {
 		t.unsafe(s)
 		return nil
 	}
+	if t.LosesAll(s.typ) {
+		t.fault(s, `%s has fields, and none of them would be saved; export them, save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`, s.shown)
+		return nil
+	}
 	n := &structNode{typ: s.typ}
 	t.remember(s, n)
 	names := make(map[string]string)
@@ -480,6 +484,33 @@ func (t *Types) Known(typ reflect.Type, own string) bool {
 	return true
 }
 
+// LosesAll reports whether nothing of a struct would be saved although it holds
+// something that no tag leaves out.
+func (t *Types) LosesAll(typ reflect.Type) bool {
+	saves, loses := t.saves(typ)
+	return loses && !saves
+}
+
+// saves reports whether anything of a struct is saved, and whether one of its
+// fields is lost: it is not saved, and no tag says so.
+func (t *Types) saves(typ reflect.Type) (saves, loses bool) {
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		switch {
+		case t.ignored[f.Type], f.Name == "_", f.Type.Size() == 0, f.Tag.Get(tagKey) == "-":
+			// nothing to lose
+		case !isSaved(f):
+			loses = true
+		case f.Type.Kind() == reflect.Struct && t.Saving(f.Type) == ByStructure:
+			below, _ := t.saves(f.Type) // what it loses is its own fault
+			saves = saves || below
+		default:
+			saves = true
+		}
+	}
+	return saves, loses
+}
+
 const tagKey = "state"
 
 // SavedFields are the fields of a struct that are saved, or that a tag wants to
@@ -487,15 +518,16 @@ const tagKey = "state"
 func SavedFields(typ reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
 		for f := range typ.Fields() {
-			tag, tagged := f.Tag.Lookup(tagKey)
-			if tag == "-" || !f.IsExported() && !tagged && !isEmbeddedStruct(f) {
-				continue
-			}
-			if !yield(f) {
+			if isSaved(f) && !yield(f) {
 				return
 			}
 		}
 	}
+}
+
+func isSaved(f reflect.StructField) bool {
+	tag, tagged := f.Tag.Lookup(tagKey)
+	return tag != "-" && (f.IsExported() || tagged || isEmbeddedStruct(f))
 }
 
 // isEmbeddedStruct reports whether the fields of f can be reached although f

@@ -31,7 +31,6 @@ const (
 )
 
 type (
-	private  struct{ conn int }
 	holder   struct{ Inner *holder2 }
 	holder2  struct{ Items []map[string]holder3 }
 	holder3  struct{ Conn *sql.DB }
@@ -260,7 +259,7 @@ func TestSafeTypes(t *testing.T) {
 		A int `state:"Plain"`
 	}
 	for _, typ := range []reflect.Type{
-		reflect.TypeFor[skipping](), reflect.TypeFor[ignoring](), reflect.TypeFor[private](),
+		reflect.TypeFor[skipping](), reflect.TypeFor[ignoring](),
 		reflect.TypeFor[map[float64]int](), reflect.TypeFor[box[fmt.Stringer]](), reflect.TypeFor[box[interface{ IsNil() bool }]](),
 		reflect.TypeFor[[MaxElements]int](), reflect.TypeFor[[MaxElements]byte](),
 		reflect.TypeFor[http.Cookie](), reflect.TypeFor[http.Header](),

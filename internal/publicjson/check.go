@@ -145,6 +145,9 @@ func (c *check) refused(typ reflect.Type) string {
 		if !c.types.Known(typ, c.own) {
 			return "it has unexported fields of another package; give the page a type of your own"
 		}
+		if c.types.LosesAll(typ) {
+			return `it has fields, and none of them would be there; export them, or leave it out with state:"-"`
+		}
 	case reflect.Bool, reflect.Float32, reflect.Float64, reflect.Slice, reflect.Array:
 	default:
 		if !isKey(kind) {
