@@ -4,12 +4,15 @@ package pagestate
 // fetched again when it is resumed.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/pagestate/pagestate/internal/codec"
 )
@@ -26,6 +29,12 @@ type Model[K comparable, T any] struct {
 	// from the result. So is one that the visitor may not see: ctx is that of
 	// the request, so Fetch can scope to tenant and user. Rows that were not
 	// asked for, that come twice, or that are nil are ignored.
+	//
+	// A row must have the key it was asked for, letter by letter. One that stands
+	// for a missing key except for case, or for white space around it, is a
+	// failure and not a missing row: the database compares keys in another way
+	// than Go does, as with a collation that ignores case, or a column of type
+	// CHAR.
 	//
 	// Its errors are those of a [Loader]: [ErrStale], sql.ErrNoRows and what
 	// Options.IsStale accepts mean that what the state refers to is gone, the
@@ -79,6 +88,11 @@ type fetch func(ctx context.Context, keys []any) (rowsByKey, error)
 // rowsByKey holds pointers to rows, and nil for those that are missing.
 type rowsByKey map[any]any
 
+// errSpelling is a mistake of the program. Nobody knows then whether the row is
+// gone. It names no key, since keys are private.
+var errSpelling = errors.New("a row came back whose key differs from that of a missing one in case or white space alone; " +
+	"have the database compare keys letter by letter, or give each row one spelling of its key")
+
 // fetchInto fetches the rows of some keys.
 func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, error) {
 	rows := make(rowsByKey, len(keys))
@@ -91,16 +105,93 @@ func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, erro
 	if err != nil {
 		return nil, err
 	}
+	missing, others := len(keys), []*T(nil)
 	for _, row := range found {
 		if row == nil {
 			continue
 		}
 		key := m.Key(row)
-		if before, asked := rows[key]; asked && before == nil {
+		before, asked := rows[key]
+		if asked && before == nil {
 			rows[key] = row
+			missing--
+		} else if !asked {
+			others = append(others, row)
 		}
 	}
+	if missing > 0 && m.otherSpelling(rows, others) {
+		return nil, errSpelling
+	}
 	return rows, nil
+}
+
+// otherSpelling reports whether one of the rows nobody asked for has the key of
+// a missing one, spelled in another way.
+func (m Model[K, T]) otherSpelling(rows rowsByKey, others []*T) bool {
+	if len(others) == 0 {
+		return false
+	}
+	missing := make(map[any]bool)
+	for key, row := range rows {
+		if row == nil {
+			missing[foldKey(key)] = true
+		}
+	}
+	for _, row := range others {
+		if missing[foldKey(m.Key(row))] {
+			return true
+		}
+	}
+	return false
+}
+
+// foldKey returns a key that is the same for all spellings of the text in it: of
+// its strings, and of arrays of bytes that are text.
+func foldKey(key any) any {
+	folded := reflect.New(reflect.TypeOf(key)).Elem()
+	folded.Set(reflect.ValueOf(key))
+	foldText(folded)
+	return folded.Interface()
+}
+
+func foldText(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(foldString(v.String()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				foldText(f)
+			}
+		}
+	case reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			foldBytes(v.Bytes())
+			return
+		}
+		for i := range v.Len() {
+			foldText(v.Index(i))
+		}
+	}
+}
+
+// foldString ignores the case of all letters, and white space and zero bytes
+// around them.
+func foldString(s string) string {
+	s = strings.TrimFunc(s, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })
+	return strings.ToLower(strings.ToUpper(s))
+}
+
+// foldBytes folds bytes that are printable ASCII, as a key of another kind hardly
+// ever is: what it trims becomes zero.
+func foldBytes(b []byte) {
+	text := bytes.TrimRight(b, "\x00")
+	if bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return
+	}
+	folded := foldString(string(text))
+	clear(b)
+	copy(b, folded)
 }
 
 // fetched is what one request has fetched. It is safe for concurrent use.
@@ -174,7 +265,11 @@ func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.Refer
 		return nil
 	}
 	for _, model := range refs.Models() {
-		if err := f.of(model).fetch(ctx, refs.Keys(model), m.registry.models[model]); err != nil {
+		err := f.of(model).fetch(ctx, refs.Keys(model), m.registry.models[model])
+		if err == errSpelling {
+			return fmt.Errorf("pagestate: loading %s: model %q: %w", c.name, model.Name, err)
+		}
+		if err != nil {
 			return m.applicationError(ctx, c, fmt.Errorf("fetching rows of model %q: %w", model.Name, err))
 		}
 	}

@@ -833,3 +833,133 @@ func TestModelLeftOutIsCompared(t *testing.T) {
 	b.Call("POST", "/act", token)
 	testkit.Want(t, "warnings", strings.Count(b.app.log.String(), "field=Others"), 1)
 }
+
+// modelSpelled is a row of which the database has another spelling of the key.
+type modelSpelled[K comparable] struct{ Key K }
+
+type (
+	modelCode   string
+	modelMember struct {
+		Tenant modelCode
+		Number int
+	}
+	modelWide struct {
+		Parts [2]string
+		At    netip.Addr
+	}
+)
+
+// modelIDText is a key as text in an array of bytes.
+func modelIDText(text string) (key [36]byte) {
+	copy(key[:], text)
+	return key
+}
+
+// modelSpelling asks for one key, and gets the rows of others.
+func modelSpelling[K comparable](name string, status int, asked K, returned ...K) modelPlace {
+	return modelPlace{name, func(t *testing.T, _ *modelDB) {
+		type state struct {
+			Row *modelSpelled[K]
+			Any []*modelSpelled[K] `state:",optional"`
+		}
+		fetch := func(context.Context, []K) (rows []*modelSpelled[K], err error) {
+			for _, key := range returned {
+				rows = append(rows, &modelSpelled[K]{key})
+			}
+			return rows, nil
+		}
+		row := &modelSpelled[K]{asked}
+		for what, test := range map[string]struct {
+			state  state
+			status int
+		}{
+			"a reference": {state{Row: row}, status},
+			// An element that is gone is dropped.
+			"optional": {state{Any: []*modelSpelled[K]{row}}, map[bool]int{true: 500, false: 200}[status == 500]},
+		} {
+			r := pagestate.NewRegistry()
+			pagestate.RegisterModel(r, "spelled", pagestate.Model[K, modelSpelled[K]]{
+				Key:   func(row *modelSpelled[K]) K { return row.Key },
+				Fetch: fetch,
+			})
+			pagestate.Register[state](r, "state")
+			// What the application takes for a missing row is not asked.
+			b := modelApp(t, r, pagestate.Options{IsStale: func(error) bool { return true }},
+				func() *state { return &test.state }, func(w http.ResponseWriter, s *state) { fmt.Fprint(w, len(s.Any)) })
+			res := b.Post("/act", b.Get("/").Field())
+			testkit.Want(t, what, res.StatusCode, test.status)
+			if test.status == 500 {
+				testkit.WantText(t, "log", b.app.log.String(), "level=ERROR", "code=StateError", `model \"spelled\"`, "case or white space")
+			}
+			for _, key := range append(returned, asked) {
+				if text := fmt.Sprint(key); text != "" && strings.Contains(b.app.log.String(), text) {
+					t.Errorf("the key %s is in the log: %s", text, b.app.log)
+				}
+			}
+		}
+	}}
+}
+
+// TestModelKeysSpelledInAnotherWay has a database that compares keys in another way
+// than Go does: its row is not gone.
+func TestModelKeysSpelledInAnotherWay(t *testing.T) {
+	const id, upper = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"
+	v4 := netip.MustParseAddr("192.0.2.7")
+	for _, test := range []modelPlace{
+		modelSpelling("case", 500, "Bob@x.org", "bob@x.org"),
+		modelSpelling("case, the other way", 500, "bob@x.org", "BOB@x.org"),
+		modelSpelling("among others", 500, "Bob@x.org", "eve@x.org", "bob@x.org"),
+		modelSpelling("case of letters beyond ASCII", 500, "Ördög", "öRDÖG"),
+		modelSpelling("a letter of three cases", 500, "ΣΑΣ-key", "σας-key"),
+		modelSpelling("upper-case UUID", 500, upper, id),
+		modelSpelling("CHAR padding", 500, "a-code", "a-code    "),
+		modelSpelling("padding that was asked for", 500, "a-code  ", "a-code"),
+		modelSpelling("other white space", 500, "a-code", "\u00a0a-code\t\r\n"),
+		modelSpelling("BINARY padding", 500, "a-code", "a-code\x00\x00"),
+		modelSpelling("both", 500, "a-Code", "A-code "),
+		modelSpelling[modelCode]("a string type", 500, "a-Code", "a-code"),
+		modelSpelling("a struct", 500, modelMember{"Acme", 77}, modelMember{"acme", 77}),
+		modelSpelling("arrays in a struct", 500, modelWide{[2]string{"k1", "K2"}, v4}, modelWide{[2]string{"k1", "k2"}, v4}),
+		modelSpelling("text in bytes", 500, modelIDText(upper), modelIDText(id)),
+		modelSpelling("padded text in bytes", 500, [8]byte{'a', 'b', 'c', 'd'}, [8]byte{'A', 'b', 'c', 'd', ' ', ' '}),
+
+		modelSpelling[string]("gone", 410, "Bob@x.org"),
+		modelSpelling("gone among others", 410, "Bob@x.org", "eve@x.org", "bobo@x.org", ""),
+		modelSpelling("white space within", 410, "a code", "acode"),
+		modelSpelling("another tenant", 410, modelMember{"Acme", 77}, modelMember{"acme", 78}),
+		modelSpelling("another address", 410, modelWide{[2]string{"k1"}, v4}, modelWide{[2]string{"K1"}, v4.Next()}),
+		modelSpelling("numbers", 410, 7345, 7346),
+		modelSpelling("bytes that are no text", 410, [8]byte{0, 0, 0, 0, 0, 0, 0, 'a'}, [8]byte{0, 0, 0, 0, 0, 0, 0, 'A'}),
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, nil) })
+	}
+}
+
+// TestModelFetchReturnsMore has rows that nobody asked for, beside those that were.
+func TestModelFetchReturnsMore(t *testing.T) {
+	type state struct{ Rows []*modelSpelled[string] }
+	rows := func(keys ...string) (rows []*modelSpelled[string]) {
+		for _, key := range keys {
+			rows = append(rows, &modelSpelled[string]{key})
+		}
+		return rows
+	}
+	for name, test := range map[string]struct {
+		asked, returned []*modelSpelled[string]
+		status          int
+	}{
+		"all there":                          {rows("ann", "bob"), rows("ann", "bob", "Ann", "BOB ", "eve"), 200},
+		"one gone":                           {rows("ann", "bob"), rows("ann", "eve", "Ann"), 410},
+		"one spelled otherwise":              {rows("ann", "bob"), rows("ann", "eve", "Bob"), 500},
+		"both spellings asked for, one gone": {rows("bob", "Bob"), rows("bob"), 410},
+	} {
+		r := pagestate.NewRegistry()
+		pagestate.RegisterModel(r, "user", pagestate.Model[string, modelSpelled[string]]{
+			Key:   func(row *modelSpelled[string]) string { return row.Key },
+			Fetch: func(context.Context, []string) ([]*modelSpelled[string], error) { return test.returned, nil },
+		})
+		pagestate.Register[state](r, "state")
+		b := modelApp(t, r, pagestate.Options{}, func() *state { return &state{test.asked} }, func(http.ResponseWriter, *state) {})
+		testkit.Want(t, name, b.Post("/act", b.Get("/").Field()).StatusCode, test.status)
+	}
+}
