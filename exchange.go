@@ -344,10 +344,8 @@ func (x *exchange) headerToken(status int) (string, error) {
 	token, err := x.changedToken(status)
 	if err != nil {
 		token, _ = x.arrivedToken()
-		// Whatever the cause was, to the client it is a failure of the server.
-		return token, errors.New(err.Error())
 	}
-	return token, nil
+	return token, err
 }
 
 // changedToken seals what the handler changed, and warns of what is lost.

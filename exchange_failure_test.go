@@ -4,12 +4,15 @@ package pagestate_test
 // fails.
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,10 +120,22 @@ var writerSpoils = map[string]func(s *writerState){
 		s.List = &writerList{}
 		s.List.Next = s.List
 	},
-	"too large":    func(s *writerState) { s.Text = strings.Repeat("x", 300<<10) },
 	"codec":        func(s *writerState) { s.Coded.encode = func() error { return errWriterCodec } },
 	"codec, stale": func(s *writerState) { s.Coded.encode = func() error { return pagestate.ErrStale } },
+	"codec, too large": func(s *writerState) {
+		s.Coded.encode = func() error { return fmt.Errorf("a codec: %w", pagestate.ErrTooLarge) }
+	},
+	"codec, cancelled": func(s *writerState) { s.Coded.encode = func() error { return context.Canceled } },
+	"too large":        func(s *writerState) { s.Text = strings.Repeat("x", 300<<10) },
+	"too deep": func(s *writerState) {
+		for range 100 {
+			s.List = &writerList{s.List}
+		}
+	},
 }
+
+// writerLimits are those of them that are over a limit.
+var writerLimits = []string{"too large", "too deep"}
 
 func TestWriterSealFails(t *testing.T) {
 	both := maps.Clone(writerCommits)
@@ -132,15 +147,30 @@ func TestWriterSealFails(t *testing.T) {
 				if reason != "codec" && name != "Write" && name != "the end" {
 					continue
 				}
-				t.Run(name+"/"+kind+"/"+reason, func(t *testing.T) { testWriterSealFails(t, handle, commit, spoil) })
+				want := writerFailed
+				if slices.Contains(writerLimits, reason) {
+					want = writerTooLarge
+				}
+				t.Run(name+"/"+kind+"/"+reason, func(t *testing.T) { testWriterSealFails(t, handle, commit, spoil, want) })
 			}
 		}
 	}
 }
 
+// writerRefusal is the answer to a state that cannot be sealed.
+type writerRefusal struct {
+	status      int
+	code, level string
+}
+
+var (
+	writerFailed   = writerRefusal{500, "StateError", "ERROR"}
+	writerTooLarge = writerRefusal{413, "StateTooLarge", "INFO"}
+)
+
 func testWriterSealFails(t *testing.T,
 	handle func(func(http.ResponseWriter, *http.Request, *writerState)) http.Handler,
-	commit func(http.ResponseWriter, *http.Request), spoil func(*writerState)) {
+	commit func(http.ResponseWriter, *http.Request), spoil func(*writerState), want writerRefusal) {
 	a := newWriterApp(t, pagestate.Options{})
 	a.mux.Handle("/", handle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
 		h := w.Header()
@@ -158,8 +188,8 @@ func testWriterSealFails(t *testing.T,
 		http.NewResponseController(w).Flush()
 	}))
 	got := a.call("/", a.seal(&writerState{}))
-	testkit.Want(t, "status", got.StatusCode, 500)
-	testkit.Want(t, "body", strings.Contains(got.Body, `{"success":false,"error":{"code":"StateError",`) && strings.HasSuffix(got.Body, "}}"), true)
+	testkit.Want(t, "status", got.StatusCode, want.status)
+	testkit.Want(t, "body", strings.Contains(got.Body, `{"success":false,"error":{"code":"`+want.code+`",`) && strings.HasSuffix(got.Body, "}}"), true)
 	for header, value := range map[string]string{
 		"Page-State":       "",
 		"Content-Type":     "application/json",
@@ -173,8 +203,114 @@ func testWriterSealFails(t *testing.T,
 		testkit.Want(t, header, got.Header.Get(header), value)
 	}
 	testkit.Want(t, "length", got.ContentLength, int64(len(got.Body)))
-	testkit.Want(t, "errors in the log", a.logged("ERROR", "StateError"), 1)
+	testkit.Want(t, "errors in the log", a.logged(want.level, want.code), 1)
 	testkit.Want(t, "lines in the log", a.logged(""), 1)
+}
+
+// tooLargeState holds a great deal in a field that is not the last.
+type tooLargeState struct {
+	pagestate.Component
+	Title string
+	Form  struct {
+		Note string
+		Text string
+		Page int
+	}
+	Rows []string
+	Wide [][40]int
+	When time.Time
+}
+
+// TestTooLargeToSeal has states over each limit sealed in every way there is.
+func TestTooLargeToSeal(t *testing.T) {
+	for name, test := range map[string]struct {
+		grow func(s *tooLargeState)
+		want string // the field that holds the most
+	}{
+		"a text, with a small field at the limit": {func(s *tooLargeState) { s.Title = strings.Repeat(private, 1<<20) }, "tooLargeState.Title holds the most"},
+		"a field of a field":                      {func(s *tooLargeState) { s.Form.Text, s.Form.Page = strings.Repeat("x", 200_000), 7 }, "tooLargeState.Form.Text holds the most"},
+		"just over the limit": {func(s *tooLargeState) {
+			s.Form.Note, s.Title = strings.Repeat("x", 100_000), strings.Repeat("x", 97_000)
+		}, "tooLargeState.Form.Note holds the most"},
+		"many elements": {func(s *tooLargeState) { s.Rows = make([]string, 1<<20+1) }, "tooLargeState.Rows holds the most"},
+		"many elements, and a large text": {func(s *tooLargeState) {
+			s.Title, s.Rows = strings.Repeat("x", 1<<20), make([]string, 1<<20+1)
+		}, "tooLargeState.Rows holds the most"},
+		"more memory than bytes": {func(s *tooLargeState) { s.Title, s.Wide = "x", make([][40]int, 8000) }, "tooLargeState.Wide holds the most"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := pagestate.NewRegistry()
+			pagestate.Register[tooLargeState](r, "large")
+			a := newApp(t, r, pagestate.Options{Session: pagestate.Unbound()})
+			ways := map[string]func(w http.ResponseWriter, r *http.Request, s *tooLargeState) error{
+				"/header": func(http.ResponseWriter, *http.Request, *tooLargeState) error { return nil },
+				"/token": func(_ http.ResponseWriter, r *http.Request, s *tooLargeState) error {
+					_, err := pagestate.Token(r.Context(), s)
+					return err
+				},
+				"/field": func(_ http.ResponseWriter, r *http.Request, s *tooLargeState) error {
+					_, err := pagestate.Field(r.Context(), s)
+					return err
+				},
+				"/template": func(w http.ResponseWriter, _ *http.Request, s *tooLargeState) error {
+					return template.Must(template.New("").Parse(`{{.StateField}}`)).Execute(w, s)
+				},
+			}
+			for path, way := range ways {
+				a.mux.Handle("POST "+path, pagestate.Handle(func(w http.ResponseWriter, r *http.Request, s *tooLargeState) error {
+					test.grow(s)
+					return way(w, r, s)
+				}))
+			}
+			small, err := a.mw.Seal(pagestate.Owner{}, &tooLargeState{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path := range ways {
+				a.log.Reset()
+				got := a.browser().Call("POST", path, small)
+				testkit.Want(t, path, got.StatusCode, 413)
+				testkit.WantText(t, path, got.Body, "StateTooLarge")
+				testkit.WantText(t, path+": log", a.log.String(), "level=INFO", "code=StateTooLarge", test.want)
+				wantNothingSecret(t, a.log.String(), nil)
+			}
+			large := new(tooLargeState)
+			test.grow(large)
+			_, sealed := a.mw.Seal(pagestate.Owner{}, large)
+			_, resealed := a.mw.Reseal(t.Context(), pagestate.Owner{}, small, large)
+			for what, err := range map[string]error{"Seal": sealed, "Reseal": resealed} {
+				testkit.Want(t, what+" is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), true)
+				testkit.WantText(t, what, fmt.Sprint(err), test.want)
+			}
+		})
+	}
+}
+
+// TestCodecErrorsAreFailures has a codec return the errors that have a meaning to a
+// client: from Token too, they are mistakes of the server.
+func TestCodecErrorsAreFailures(t *testing.T) {
+	a := newWriterApp(t, pagestate.Options{})
+	for i, meaning := range []error{
+		pagestate.ErrStale, pagestate.ErrExpired, pagestate.ErrOutdated, pagestate.ErrConflict, pagestate.ErrInvalid, pagestate.ErrMissing,
+		pagestate.ErrCrossOrigin, pagestate.ErrForbidden, pagestate.ErrTooLarge, pagestate.ErrUnavailable, context.Canceled, context.DeadlineExceeded,
+	} {
+		path := fmt.Sprintf("/%d", i)
+		spoil := func(s *writerState) { s.Coded.encode = func() error { return fmt.Errorf("a codec: %w", meaning) } }
+		a.mux.Handle("POST /token"+path, pagestate.Handle(func(_ http.ResponseWriter, r *http.Request, s *writerState) error {
+			spoil(s)
+			_, err := pagestate.Token(r.Context(), s)
+			return err
+		}))
+		a.mux.Handle("POST /header"+path, writerHandle(func(_ http.ResponseWriter, _ *http.Request, s *writerState) { spoil(s) }))
+		for _, way := range []string{"/token", "/header"} {
+			testkit.Want(t, fmt.Sprint(way, meaning), a.call(way+path, a.seal(&writerState{})).StatusCode, 500)
+		}
+		s := new(writerState)
+		spoil(s)
+		_, err := a.mw.Seal(pagestate.Owner{}, s)
+		status, _ := pagestate.Status(err)
+		testkit.Want(t, fmt.Sprint("Seal: ", meaning), status, 500)
+	}
 }
 
 // A handler that asks how much it has written is told what it wrote, although

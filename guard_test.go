@@ -105,7 +105,7 @@ func TestGuardSealsEveryResponse(t *testing.T) {
 		{"POST", "/fail?how=error", 500, true, 1},
 		{"POST", "/fail?how=forbidden", 403, true, 1},
 		{"POST", "/fail?how=status", 502, true, 1},
-		{"POST", "/fail?how=unsealable", 500, true, 1},
+		{"POST", "/fail?how=unsealable", 413, true, 1},
 		{"POST", "/fail?how=stale", 410, false, 0},
 	} {
 		t.Run(tt.path, func(t *testing.T) {

@@ -200,8 +200,38 @@ func (in *instance) differs(data []byte) (bool, error) {
 	return !same, nil
 }
 
+// sealingError is why a state cannot be sealed. An error of a codec is found in it
+// by errors.As alone: whatever it is, to a client it is a failure of the server.
+type sealingError struct {
+	component string
+	err       error
+}
+
+func (e *sealingError) Error() string {
+	return fmt.Sprintf("pagestate: sealing %s: %v", e.component, e.err)
+}
+func (e *sealingError) As(target any) bool { return errors.As(e.err, target) }
+
+// sealingError returns what an error of the codec means.
 func (in *instance) sealingError(err error) error {
-	return fmt.Errorf("pagestate: sealing %s: %w", in.component.name, err)
+	switch {
+	case errors.Is(err, codec.ErrSize):
+		return in.tooLarge(in.tokenTooLong())
+	case errors.Is(err, codec.ErrLimit):
+		return in.tooLarge(err)
+	}
+	return &sealingError{in.component.name, err}
+}
+
+func (in *instance) tokenTooLong() error {
+	return fmt.Errorf("its token would be too long, compressed or not (MaxTokenBytes is %d)", in.m.opt.MaxTokenBytes)
+}
+
+// tooLarge says which field holds the most: the one that was written when a limit
+// was reached may hold next to nothing.
+func (in *instance) tooLarge(why error) error {
+	largest := in.component.plan.Largest(in.value, in.leftOut.fields)
+	return fmt.Errorf("%w: sealing %s: %v; %s holds the most", ErrTooLarge, in.component.name, why, largest)
 }
 
 // seal returns a token of the state as it is now: the one last opened or sealed
@@ -255,9 +285,6 @@ func (in *instance) encode() (plain []byte, head int, err error) {
 	limit := max(0, token.Capacity(in.m.opt.MaxTokenBytes)-head)
 	plain, err = plan.Encode(plain, in.value, in.leftOut.fields, limit)
 	if err != nil {
-		if errors.Is(err, codec.ErrSize) {
-			err = fmt.Errorf("%w (MaxTokenBytes is %d)", err, in.m.opt.MaxTokenBytes)
-		}
 		return nil, 0, in.sealingError(err)
 	}
 	return plain, head, nil
@@ -270,8 +297,8 @@ func (in *instance) encrypt(ctx context.Context, plain []byte, head int, start t
 	if now.Before(in.FirstSealed) {
 		now = in.FirstSealed // by another server, whose clock is ahead
 	}
-	if size := token.Size(len(plain)); size > in.m.opt.MaxTokenBytes {
-		return "", in.sealingError(fmt.Errorf("a token of %d bytes (uncompressed, if it is compressed), the most is %d; raise MaxTokenBytes, or save less", size, in.m.opt.MaxTokenBytes))
+	if token.Size(len(plain)) > in.m.opt.MaxTokenBytes {
+		return "", in.tooLarge(in.tokenTooLong())
 	}
 	sealed := plain
 	if in.component.compressed {

@@ -53,8 +53,9 @@ type Options struct {
 	NotBefore time.Time
 
 	// MaxTokenBytes is the length of the longest token that is sealed or opened,
-	// at most 1 GiB. A token of a [Compressed] component counts as if it were not
-	// compressed. 0 means 256 KiB.
+	// at most 1 GiB. A state may take three quarters of it. A token of a
+	// [Compressed] component counts as if it were not compressed. 0 means 256 KiB,
+	// so about 196 KB of state.
 	MaxTokenBytes int
 
 	// MaxHeaderBytes is the size of the largest token sent in the response

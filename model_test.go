@@ -750,7 +750,7 @@ func TestModelLimit(t *testing.T) {
 	testkit.Want(t, "at the limit", b.Post("/act", b.Get("/").Field()).Body, "10000")
 	testkit.Want(t, "fetches", db.fetched(), "[[1]]")
 	n++
-	testkit.Want(t, "over it", b.Get("/").StatusCode, 500)
+	testkit.Want(t, "over it", b.Get("/").StatusCode, 413)
 	testkit.Want(t, "log", strings.Contains(b.app.log.String(), "modelList.Items[10000]: over a limit: more than 10000 references"), true)
 }
 

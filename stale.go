@@ -84,8 +84,10 @@ var ErrConflict = errors.New("pagestate: this revision of the state was already 
 
 // ErrTooLarge is returned for a request whose tokens are over a limit: their
 // number, their size, or what is inside them, and for a body that is too long to
-// be looked at for tokens. The client gets 413 StateTooLarge and should report it.
-// So it does for the [*http.MaxBytesError] that a handler returns.
+// be looked at for tokens. It is also returned for a state that is too large to be
+// sealed; the error names the field that holds the most. The client gets 413
+// StateTooLarge and should report it. So it does for the [*http.MaxBytesError] that
+// a handler returns.
 var ErrTooLarge = errors.New("pagestate: the state is over a limit")
 
 // ErrUnavailable says that the data behind a state can't be reached at the
@@ -167,7 +169,7 @@ var answers = []answer{
 		"You are not allowed to do this.",
 		false, []error{ErrForbidden}},
 	{http.StatusRequestEntityTooLarge, "StateTooLarge",
-		"The page sent more than can be accepted.",
+		"This is more than can be accepted.",
 		false, []error{ErrTooLarge}},
 	{http.StatusServiceUnavailable, "StateUnavailable",
 		"This is not available at the moment. Wait a little and try again.",

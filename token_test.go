@@ -499,5 +499,8 @@ func TestWhichLimit(t *testing.T) {
 	_, tooLong := mw.Seal(ada, &counter{Note: strings.Repeat("x", 256<<10)})
 	_, tooDeep := mw.Seal(ada, chain(65))
 	testkit.Want(t, "size", strings.Contains(fmt.Sprint(tooLong), "MaxTokenBytes is 262144"), true)
+	for what, err := range map[string]error{"size": tooLong, "depth": tooDeep} {
+		testkit.Want(t, what+" is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), true)
+	}
 	testkit.Want(t, "depth", strings.Contains(fmt.Sprint(tooDeep), "MaxTokenBytes"), false)
 }

@@ -150,6 +150,39 @@ func (p *Plan) HashField(h *maphash.Hash, v reflect.Value, i, limit int) error {
 	return nil
 }
 
+// Largest returns the path to the field of v, a value of the plan's type, that
+// takes the most bytes: of a struct in it, the field there. What omit marks does
+// not count, see [Plan.Encode].
+func (p *Plan) Largest(v reflect.Value, omit []bool) (path string) {
+	path = TypeName(p.Type)
+	for s := p.structNode(); s != nil && len(s.fields) > 0; omit = nil {
+		largest, most := &s.fields[0], 0
+		for i := range s.fields {
+			f := &s.fields[i]
+			if i < len(omit) && omit[i] {
+				continue
+			}
+			if n := p.size(f.node, v.Field(f.index)); n > most {
+				largest, most = f, n
+			}
+		}
+		path += "." + largest.GoName
+		v = v.Field(largest.index)
+		s, _ = largest.node.(*structNode)
+	}
+	return path
+}
+
+// size is how many bytes v takes: no end of them if it is over a limit by itself.
+func (p *Plan) size(n node, v reflect.Value) int {
+	d := p.hashing(new(maphash.Hash), math.MaxInt) // so that what was written does not stay in memory
+	defer d.release()
+	if err := n.encode(&d.encoder, v); errors.Is(err, ErrLimit) {
+		return math.MaxInt
+	}
+	return len(d.buf) - d.start
+}
+
 // FieldValue is the value of one field of v, by its place in Fields.
 func (p *Plan) FieldValue(v reflect.Value, i int) reflect.Value {
 	return v.Field(p.structNode().fields[i].index)
