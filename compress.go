@@ -17,7 +17,7 @@ import (
 
 // Compressed has the states of a component compressed (DEFLATE) before they are
 // encrypted, where that makes them smaller. It is for large states, whose token
-// stands in the page: docs/performance.md shows what it saves, and what it costs.
+// stands in the page: [docs/performance.md] shows what it saves, and what it costs.
 //
 // It is off by default because the length of a token can be seen by whoever
 // watches the connection. Compressed, the length depends on what is in the state:
@@ -32,6 +32,8 @@ import (
 // It makes tokens smaller, and does not let states be larger: Options.MaxTokenBytes
 // limits what a state takes uncompressed too. Tokens open whether they are
 // compressed or not, so the option may come and go between deploys.
+//
+// [docs/performance.md]: https://github.com/pagestate/pagestate/blob/main/docs/performance.md
 func Compressed() ComponentOption {
 	return func(c *component) error {
 		c.compressed = true

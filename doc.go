@@ -83,12 +83,14 @@
 // visitor's session and user. It opens for that session and that user alone. A
 // token made with a stolen secret can hold wrong data; it cannot run code, name
 // a type that is not registered, or take more memory and time than its size
-// allows. docs/token.md specifies the format, which stays readable for at least
+// allows. [docs/token.md] specifies the format, which stays readable for at least
 // one release after it changes.
 //
 // A token is no protection against cross-site request forgery by itself: the
 // middleware therefore has every unsafe request that carries one pass
 // [http.CrossOriginProtection]. Its length is visible.
+//
+// [docs/token.md]: https://github.com/pagestate/pagestate/blob/main/docs/token.md
 package pagestate
 
 // The files, for whoever changes this package. A request passes them from top to

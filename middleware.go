@@ -64,7 +64,8 @@ type Options struct {
 	MaxHeaderBytes int
 
 	// MaxTokens is how many different tokens one request may carry, at most 1000.
-	// 0 means 128.
+	// 0 means 128. A server of Go 1.27 takes 500 header values: see
+	// [HeaderSource].
 	MaxTokens int
 
 	// Sources are where tokens are looked for, instead of the usual ones. The

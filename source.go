@@ -61,7 +61,10 @@ const maxFound = maxTokens + 1
 // HeaderSource finds tokens in the request header of that name. A repeated
 // header holds several tokens, and so does one with commas in it, since a proxy
 // may join repeated headers that way. The body is not touched; the header's
-// size is limited by [http.Server].MaxHeaderBytes.
+// size is limited by [http.Server].MaxHeaderBytes. Since Go 1.27 a server also
+// refuses requests with more than 500 header values, unless its
+// MaxHeaderValueCount says otherwise: each repetition counts as one, and tokens
+// with commas between them count as one together.
 func HeaderSource(name string) Source {
 	return headerSource{http.CanonicalHeaderKey(name)}
 }

@@ -6,8 +6,10 @@
 //
 //	<script type="module" src="/pagestate.js"></script>
 //
-// The file docs/client.md of this module describes what the script does. This
-// package holds the script and serves it, and knows nothing of tokens.
+// [docs/client.md] says what the script does. This package holds the script and
+// serves it, and knows nothing of tokens.
+//
+// [docs/client.md]: https://github.com/pagestate/pagestate/blob/main/docs/client.md
 package client
 
 import (
