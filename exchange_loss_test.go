@@ -29,8 +29,8 @@ func TestFormAnsweredWithoutItsField(t *testing.T) {
 	}{
 		{"with the field", showCounter, nil, false},
 		{"without", func(w http.ResponseWriter, c *counter) { fmt.Fprint(w, c.Count) }, nil, true},
-		{"with an error", func(w http.ResponseWriter, c *counter) { http.Error(w, "bad", 422) }, nil, true},
-		{"with a failure, which seals nothing", func(w http.ResponseWriter, c *counter) { http.Error(w, "bad", 500) }, nil, false},
+		{"with an error", func(w http.ResponseWriter, c *counter) { http.Error(w, "bad", http.StatusUnprocessableEntity) }, nil, true},
+		{"with a failure, which seals nothing", func(w http.ResponseWriter, c *counter) { http.Error(w, "bad", http.StatusInternalServerError) }, nil, false},
 		{"unchanged", func(w http.ResponseWriter, c *counter) { c.Count--; fmt.Fprint(w, c.Count) }, nil, false},
 		{"by htmx", func(w http.ResponseWriter, c *counter) { fmt.Fprint(w, c.Count) }, map[string]string{"HX-Request": "true"}, false},
 		{"by fetch", func(w http.ResponseWriter, c *counter) { fmt.Fprint(w, c.Count) }, map[string]string{"Accept": "*/*"}, false},

@@ -159,8 +159,8 @@ func foldText(v reflect.Value) {
 	case reflect.String:
 		v.SetString(foldString(v.String()))
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() {
+		for _, f := range v.Fields() {
+			if f.CanSet() {
 				foldText(f)
 			}
 		}

@@ -270,7 +270,12 @@ type (
 	foreign           struct{ Inner bytes.Buffer }
 )
 
-var _ = unexported{a: 0}
+// staticcheck would miss their use.
+var (
+	_ = unexported{a: 0}
+	_ = binarily{id: [16]byte{}}
+	_ = embedsMoney{money: money{}}
+)
 
 // What follows has fields, and saves none of them.
 type (

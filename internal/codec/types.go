@@ -494,8 +494,7 @@ func (t *Types) LosesAll(typ reflect.Type) bool {
 // saves reports whether anything of a struct is saved, and whether one of its
 // fields is lost: it is not saved, and no tag says so.
 func (t *Types) saves(typ reflect.Type) (saves, loses bool) {
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		switch {
 		case t.ignored[f.Type], f.Name == "_", f.Type.Size() == 0, f.Tag.Get(tagKey) == "-":
 			// nothing to lose

@@ -87,11 +87,12 @@ func TestCollation(t *testing.T) {
 				return &Invitation{From: &Account{test.from}, To: []*Account{{test.to}}}
 			})
 			action(a, "/send", func(_ *http.Request, i *Invitation) (string, error) {
-				text := i.From.Email + " to"
+				var text strings.Builder
+				text.WriteString(i.From.Email + " to")
 				for _, to := range i.To {
-					text += " " + to.Email
+					text.WriteString(" " + to.Email)
 				}
-				return text, nil
+				return text.String(), nil
 			})
 			answer := call(a.browser().Get("/"), "/send")
 			wantStatus(t, answer, test.status)

@@ -286,9 +286,6 @@ func (h *tokenHex) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-//go:fix inline
-func tokenPtr[T any](v T) *T { return new(v) }
-
 func tokenURL(s string) *url.URL {
 	u, err := url.Parse(s)
 	if err != nil {
