@@ -227,6 +227,9 @@ func FuzzDecoder(f *testing.F) {
 		case float32, float64:
 			return
 		}
+		if v == array(math.MaxInt32) || v == mapping(math.MaxInt32) {
+			return // a longer one is read as that
+		}
 		if again := appendValue(nil, v); !bytes.Equal(again, b[:d.Pos]) {
 			t.Errorf("%x was read as %x", b[:d.Pos], again)
 		}
