@@ -33,6 +33,9 @@ import (
 // returned for the middleware in front. So an HTTPErrorHandler must leave a response alone that
 // is committed, as Echo's own does.
 //
+// Never let anything behind it answer with a status below 500 while its handler
+// still runs, as some timeouts do: see [pagestate.Middleware.Handler].
+//
 // Mounted twice, or inside of m.Handler, it does nothing the second time.
 func Middleware(m *pagestate.Middleware) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {

@@ -34,6 +34,12 @@ import (
 // they were, c.Writer's status and size are those of what was sent, and
 // c.Request.Pattern is the route. It is safe for concurrent use.
 //
+// Never let anything behind it answer with a status below 500 while its handler
+// still runs, as some timeouts do: see [pagestate.Middleware.Handler].
+//
+// If the handlers behind it record errors with c.Error before anything is written,
+// as c.HTML does for a template that fails, no change is sealed.
+//
 // Mounted twice, or inside of m.Handler, it does nothing the second time.
 func Middleware(m *pagestate.Middleware) gin.HandlerFunc {
 	return func(c *gin.Context) {
@@ -47,7 +53,11 @@ func Middleware(m *pagestate.Middleware) gin.HandlerFunc {
 			accepted = true
 			inner := &writer{ResponseWriter: outer, sealing: w}
 			c.Writer, c.Request = inner, r
+			recorded := len(c.Errors)
 			c.Next()
+			if len(c.Errors) > recorded {
+				pagestate.Discard(r.Context())
+			}
 			inner.begin() // with the status that Gin has noted, and has yet to send
 		})).ServeHTTP(outer, request)
 		if !accepted {
@@ -59,8 +69,9 @@ func Middleware(m *pagestate.Middleware) gin.HandlerFunc {
 // Handle is [pagestate.Handle] for Gin: h works on the state of the component
 // that acts. It needs [Middleware], or m.Handler around the engine.
 //
-// If h returns an error before it wrote anything, its changes are not sealed,
-// Options.ErrorHandler answers and the chain is aborted. Errors that mean
+// If h returns an error before it wrote anything, or records one with c.Error, as
+// c.HTML does for a template that fails, its changes are not sealed,
+// Options.ErrorHandler answers and the chain is aborted. Returned errors that mean
 // nothing to pagestate, and so are answered with 500 StateError, are recorded
 // with c.Error for the middleware in front. One that renders c.Errors must
 // first see whether c.Writer.Written().
@@ -71,8 +82,11 @@ func Handle[T any](h func(*gin.Context, *T) error) gin.HandlerFunc {
 		done := false
 		pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, state *T) error {
 			c.Writer = &writer{ResponseWriter: outer, sealing: w}
+			recorded := len(c.Errors)
 			err := h(c, state)
-			if _, code := pagestate.Status(err); code == "StateError" {
+			if err == nil && len(c.Errors) > recorded {
+				err = c.Errors[recorded].Err
+			} else if _, code := pagestate.Status(err); code == "StateError" {
 				_ = c.Error(err)
 			}
 			done = err == nil

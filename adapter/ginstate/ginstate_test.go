@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"strings"
@@ -245,6 +246,12 @@ func TestHandleErrors(t *testing.T) {
 		"any":          {func(c *gin.Context) error { c.Status(202); return errOh }, 500, adaptertest.ErrorBody, 0, "oh"},
 		"pagestate's":  {func(*gin.Context) error { return fmt.Errorf("oh: %w", pagestate.ErrStale) }, 410, adaptertest.GoneBody, 0, ""},
 		"after a byte": {func(c *gin.Context) error { c.String(202, "body"); return errOh }, 202, "body", 2, "oh"},
+		"recorded":     {func(c *gin.Context) error { c.Error(errOh); return nil }, 500, adaptertest.ErrorBody, 0, "oh"},
+		"recorded after a byte": {func(c *gin.Context) error {
+			c.String(202, "body")
+			c.Error(errOh)
+			return nil
+		}, 202, "body", 2, "oh"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, pagestate.Options{})
@@ -279,6 +286,26 @@ func TestHandleErrors(t *testing.T) {
 
 // A middleware behind may hold the body back, so that pagestate's writer has
 // not seen it when the error is returned.
+// c.HTML records the error of a template, and returns.
+func TestFailedTemplate(t *testing.T) {
+	fails := template.Must(template.New("page").Parse(`{{.Nothing}}`))
+	s := newSite(t, pagestate.Options{})
+	s.SetHTMLTemplate(fails)
+	s.Use(ginstate.Middleware(s.Middleware))
+	s.POST("/", func(c *gin.Context) {
+		state, err := pagestate.From[Tally](c.Request.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		state.Count = 2
+		c.HTML(http.StatusOK, "page", state)
+	})
+	got := s.Call(s, Tally{Count: 1})
+	testkit.Want(t, "sealed", got.Count, 0)
+	testkit.Want(t, "errors in the log", strings.Count(s.Log.String(), "level=ERROR"), 0)
+}
+
 func TestHandleErrorAfterHeldBody(t *testing.T) {
 	s := newSite(t, pagestate.Options{})
 	s.POST("/", ginstate.Middleware(s.Middleware), func(c *gin.Context) {
