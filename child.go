@@ -43,8 +43,8 @@ func (x *exchange) place(in *instance, o AttachOption) error {
 	return nil
 }
 
-// findChild returns the child that was attached or opened already, or nil. It is
-// called with mu held, as lookUpChild is not.
+// findChild returns the child that was attached or opened already, or nil. The
+// caller holds mu; lookUpChild takes it.
 func (x *exchange) findChild(c *component, parent *instance, key string) *instance {
 	for in := range x.all {
 		if in.component == c && in.IsChild(parent.Instance, key) {

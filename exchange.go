@@ -48,7 +48,7 @@ type exchange struct {
 	ended     bool      // whether the handler has returned
 	answering bool      // whether the error handler was called
 	unsent    bool      // whether the header lacks a token that the page needs
-	unread    bool      // whether nobody reads it there
+	unread    bool      // whether the header has one that the page does not read
 	warnings  []warning // logged by unlock
 }
 
@@ -228,7 +228,7 @@ func (x *exchange) connect(in *instance) {
 	}
 }
 
-// all yields the instances of the present owner. It is called with mu held.
+// all yields the instances of the present owner. The caller holds mu.
 func (x *exchange) all(yield func(*instance) bool) {
 	if in := x.acting.instance; in != nil && !in.orphaned() && !yield(in) {
 		return
@@ -253,7 +253,7 @@ func (x *exchange) orphans(yield func(*instance) bool) {
 }
 
 // find returns the instance of a state, nil if it is neither attached nor
-// opened for the present owner. It is called with mu held, as lookUp is not.
+// opened for the present owner. The caller holds mu; lookUp takes it.
 func (x *exchange) find(state any) *instance {
 	if reflect.TypeOf(state) == nil || reflect.TypeOf(state).Kind() != reflect.Pointer {
 		return nil // what is no pointer may not be comparable
@@ -505,8 +505,8 @@ func (x *exchange) lost() string {
 	return "what changed is lost"
 }
 
-// limit makes the verdict v, unless it is stricter already. It is called with mu
-// held, as giveUp is not.
+// limit makes the verdict v, unless it is stricter already. The caller holds mu;
+// giveUp takes it.
 func (x *exchange) limit(v verdict) { x.verdict = max(x.verdict, v) }
 
 func (x *exchange) giveUp(v verdict) {

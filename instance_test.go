@@ -422,7 +422,7 @@ func (a *forgedApp) attack(t *testing.T, plain []byte, child bool) {
 	}
 }
 
-// hasGrown tells whether a state was refused when it was sealed, as it may be
+// hasGrown reports whether a state was refused when it was sealed, as it may be
 // if structs of the token have fewer fields than today's.
 func (a *forgedApp) hasGrown(plain []byte) bool {
 	today := a.seeds[0].inner[envelopeShapes].inner[0].append(nil)

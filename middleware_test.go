@@ -309,7 +309,7 @@ func TestBadTokens(t *testing.T) {
 	}
 }
 
-// headerLines are the header fields but for the time.
+// headerLines are the header fields, except the time.
 func headerLines(h http.Header) (lines []string) {
 	for name, values := range h {
 		if name != "Date" {
@@ -748,7 +748,7 @@ func TestBadRequestsLeaveNoMemory(t *testing.T) {
 	testkit.Want(t, "goroutines", runtime.NumGoroutine(), goroutines)
 }
 
-// underRace tells whether the race detector slows a test down.
+// underRace reports whether the race detector slows a test down.
 func underRace() bool {
 	info, _ := debug.ReadBuildInfo()
 	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

@@ -289,7 +289,7 @@ func TestSessionCookieAttributes(t *testing.T) {
 }
 
 // One planted with a value of another form does not count, and neither does one whose name is the
-// binding's but for space that browsers take for a part of it: they let any host of the domain set
+// binding's except for space that browsers take for a part of it: they let any host of the domain set
 // such a one, even if the name begins with __Host-.
 func TestSessionCookies(t *testing.T) {
 	first, second := rand.Text(), rand.Text()

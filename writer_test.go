@@ -356,7 +356,7 @@ func writerEcho(w http.ResponseWriter, r *http.Request) {
 
 var writerDate = regexp.MustCompile(`Date: [^\r]+\r\n`)
 
-// writerRaw is all bytes that a server of its own answers, but for the time.
+// writerRaw is all bytes that a server of its own answers, except the time.
 func writerRaw(t *testing.T, h http.Handler, request string) string {
 	t.Helper()
 	server := httptest.NewServer(h)

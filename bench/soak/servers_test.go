@@ -20,11 +20,11 @@ import (
 )
 
 // A cluster is two servers in place of one. Its methods are safe for concurrent
-// use, but for replace and rotate, which are for one goroutine.
+// use, except replace and rotate, which are for one goroutine.
 type cluster struct {
 	fault   func(format string, args ...any)
 	store   *store
-	options pagestate.Options // but for what each server has of its own
+	options pagestate.Options // except what each server has of its own
 
 	mu    sync.RWMutex
 	nodes [2]*node

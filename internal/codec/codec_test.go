@@ -117,7 +117,7 @@ func payloadOf(t testing.TB, p *Plan, data []byte) []byte {
 	return payload
 }
 
-// same is reflect.DeepEqual, but for floats, which it compares by their bits,
+// same is reflect.DeepEqual, except for floats, which it compares by their bits,
 // and types that have several forms of one value in memory.
 func same(a, b reflect.Value) bool {
 	if a.IsValid() != b.IsValid() {

@@ -295,7 +295,7 @@ func TestRollingDeploy(t *testing.T) {
 
 	ordersAfter.start(p, 1, o)
 	p.on(1)
-	// What is new is zero, and what has a new name is lost, but for what keeps
+	// What is new is zero, and what has a new name is lost, except what keeps
 	// its name in the token.
 	page = wantBody(t, call(page, "/change"), "{Step:3 Gift:true Email:ada@example.org Remark:}")
 	// The former version finds no coupon, and drops the gift: it seals what has

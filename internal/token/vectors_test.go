@@ -750,7 +750,7 @@ func (v *tokenVector) seal(t *testing.T) {
 // want, and opens its token.
 func (v *tokenVector) check(t *testing.T, m *tokenApp, want *tokenVector) {
 	want.Instance, want.Token = v.Instance, v.Token
-	for i := range reflect.TypeFor[tokenVector]().NumField() - 1 { // but for value
+	for i := range reflect.TypeFor[tokenVector]().NumField() - 1 { // all but value
 		got := tokenField(t, v, i)
 		if want := tokenField(t, want, i); got != want {
 			t.Errorf("%s %s", reflect.TypeFor[tokenVector]().Field(i).Name, tokenDiff(got, want))

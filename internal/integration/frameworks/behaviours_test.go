@@ -37,7 +37,7 @@ type behaviour struct {
 	recovered bool
 
 	status int
-	body   string // the whole of it, but for space around; "" if check looks at it
+	body   string // the whole of it, except space around; "" if check looks at it
 	count  int    // in the header's token, 0 if there is none
 	logged string // all that is warned of; "" if nothing is
 	byEcho bool   // Echo answers it, and warns of nothing
