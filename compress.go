@@ -30,8 +30,9 @@ import (
 // stranger's choice.
 //
 // It makes tokens smaller, and does not let states be larger: Options.MaxTokenBytes
-// limits what a state takes uncompressed too. Tokens open whether they are
-// compressed or not, so the option may come and go between deploys.
+// limits what a state takes uncompressed too. Tokens of any component open whether
+// they are compressed or not, so the option may come and go between deploys. Data
+// is at most 64 times as long as its compressed form.
 //
 // [docs/performance.md]: https://github.com/pagestate/pagestate/blob/main/docs/performance.md
 func Compressed() ComponentOption {
@@ -54,6 +55,15 @@ var (
 	decompressors = sync.Pool{New: func() any { return inflate.NewReader(bytes.NewReader(nil)) }}
 )
 
+// maxRatio is how many times as long as its compressed form data may be: else a
+// small forged token would take as much memory as the largest. Long runs of equal
+// rows are shorter still, so they are padded.
+const maxRatio = 64
+
+// emptyBlock is a block of DEFLATE that holds nothing. It ends with a whole byte,
+// so a stream may begin with it.
+var emptyBlock = []byte{0, 0, 0, 0xff, 0xff}
+
 // compressData returns plain with the data behind the head in its compressed form,
 // or as it is if that is no smaller.
 func compressData(plain []byte, head int) []byte {
@@ -65,7 +75,12 @@ func compressData(plain []byte, head int) []byte {
 	w.Reset(io.Discard) // else out would live as long as w
 	compressors.Put(w)
 
-	data := wire.AppendBytes(bytes.Clone(plain[:head]), out.Bytes())
+	stream := out.Bytes()
+	if short := (len(plain)-head+maxRatio-1)/maxRatio - len(stream); short > 0 {
+		padding := bytes.Repeat(emptyBlock, (short+len(emptyBlock)-1)/len(emptyBlock))
+		stream = append(padding, stream...)
+	}
+	data := wire.AppendBytes(bytes.Clone(plain[:head]), stream)
 	if len(data) >= len(plain) {
 		return plain
 	}
@@ -90,7 +105,7 @@ func decompressData(data []byte, maxTokenBytes int) ([]byte, error) {
 	if rest, err := r.Rest(); err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: its compressed data is malformed", ErrInvalid)
 	}
-	return decompress(compressed, maxTokenBytes/4*3)
+	return decompress(compressed, min(maxTokenBytes/4*3, maxRatio*len(compressed)))
 }
 
 // decompress refuses more than limit bytes, and whatever follows their end.

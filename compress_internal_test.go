@@ -31,6 +31,54 @@ func deflated(t testing.TB, data []byte) []byte {
 	return out.Bytes()
 }
 
+// padded is a stream with blocks of nothing in front, so that n bytes are at most
+// 64 times as long.
+func padded(stream []byte, n int) []byte {
+	for len(stream)*64 < n {
+		stream = append(bytes.Clone(emptyBlock), stream...)
+	}
+	return stream
+}
+
+// TestCompressedTokensAreCheap has short tokens that stand for as much as they can,
+// of a component that is not Compressed.
+func TestCompressedTokensAreCheap(t *testing.T) {
+	type list struct{ Rows []map[int]int } // a byte for an empty map
+	r := NewRegistry()
+	Register[list](r, "list")
+	m, err := New(r, Options{Secrets: [][]byte{[]byte("the secret of a test of forged tokens")}, Session: Unbound()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []int{100, 10_000, 100_000, 120_000} {
+		l := &list{}
+		for range rows {
+			l.Rows = append(l.Rows, map[int]int{})
+		}
+		in, err := m.newInstance(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.keys = m.newKeyring(Owner{})
+		if _, err := in.seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		forged, err := in.keys.Seal(append(in.Head("list", 0), wire.AppendBytes(nil, deflated(t, in.Data))...), m.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Open(t.Context(), Owner{}, forged) // makes the decompressor
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m.Open(t.Context(), Owner{}, forged)
+		runtime.ReadMemStats(&after)
+		most := uint64(1<<20 + 64*64*len(forged))
+		if took := after.TotalAlloc - before.TotalAlloc; took > most {
+			t.Errorf("a token of %d characters made it allocate %d bytes, the most is %d", len(forged), took, most)
+		}
+	}
+}
+
 func TestCompressedData(t *testing.T) {
 	type counter struct{ Count int }
 	r := NewRegistry()
@@ -66,8 +114,10 @@ func TestCompressedData(t *testing.T) {
 		{"a longer header", append([]byte{0xc5, 0, byte(len(deflated(t, good)))}, deflated(t, good)...), ErrInvalid},
 		{"compressed twice", asBytes(deflated(t, asBytes(deflated(t, good)))), ErrInvalid},
 		{"more than a payload", asBytes(deflated(t, append(bytes.Clone(good), 0xc0))), ErrInvalid},
-		{"as much as is allowed", asBytes(deflated(t, make([]byte, limit))), ErrInvalid},
-		{"a byte more", asBytes(deflated(t, make([]byte, limit+1))), ErrTooLarge},
+		{"as much as is allowed", asBytes(padded(deflated(t, make([]byte, limit)), limit)), ErrInvalid},
+		{"a byte more", asBytes(padded(deflated(t, make([]byte, limit+1)), limit+1)), ErrTooLarge},
+		{"64 times as much", asBytes(padded(deflated(t, make([]byte, 64_000)), 64_000)), ErrInvalid},
+		{"more than 64 times as much", asBytes(padded(deflated(t, make([]byte, 64_000)), 63_000)), ErrTooLarge},
 		{"a thousand times as much", asBytes(deflated(t, make([]byte, 100*limit))), ErrTooLarge},
 	}
 	for _, test := range tests {

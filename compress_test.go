@@ -176,6 +176,30 @@ func TestCompressedStatesAreNoLarger(t *testing.T) {
 	}
 }
 
+// TestCompressedRunsOpen has honest states that compress better than a reader
+// accepts: their tokens open all the same, and stay short.
+func TestCompressedRunsOpen(t *testing.T) {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	plain, _ := newNotesApp(t, secret, 0)
+	compressed, _ := newNotesApp(t, secret, 0, pagestate.Compressed())
+	for _, lines := range []int{1, 10, 100, 1000, 7000} {
+		for what, n := range map[string]*notes{"equal": newNotes(lines), "empty": {Lines: make([]string, lines)}, "one": {Lines: []string{strings.Repeat(" ", 25*lines)}}} {
+			long, short := sealNotes(t, plain, n), sealNotes(t, compressed, n)
+			if len(long) > 4000 && len(short) > len(long)/10 {
+				t.Errorf("%d lines, %s: %d bytes, and %d without Compressed", lines, what, len(short), len(long))
+			}
+			for _, m := range []*pagestate.Middleware{plain, compressed} {
+				state, err := m.Open(t.Context(), pagestate.Owner{}, short)
+				if err != nil {
+					t.Fatalf("%d lines, %s: %v", lines, what, err)
+				}
+				testkit.Want(t, "lines", len(state.(*notes).Lines), len(n.Lines))
+			}
+		}
+	}
+}
+
 // fernetBlock is what the length of a token is rounded up to.
 const fernetBlock = 16
 

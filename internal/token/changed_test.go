@@ -153,6 +153,10 @@ func changedVectors() []*changedVector {
 			binary.BigEndian.PutUint64(v.plain[1:], uint64(first))
 			return v
 		}
+		// compressed is a token of that component whose data is compressed.
+		compressed = func(name, result, header, stream string) *changedVector {
+			return vector(name, result, "page", 0, nil, unhexed(header+stream))
+		}
 		short = func(name, result, plain string) *changedVector {
 			return &changedVector{Name: name, Result: result, plain: unhexed(plain)}
 		}
@@ -262,6 +266,11 @@ func changedVectors() []*changedVector {
 				netip.MustParsePrefix("2001:db8::1/128"), netip.PrefixFrom(netip.MustParseAddr("::ffff:192.0.2.1"), 96),
 			},
 		}, `{"Ports": ["", ":80", "192.0.2.1:80"], "Prefixes": ["", "192.0.2.1/", "192.0.2.1/0", "192.0.2.1/32", "2001:db8::1/128", "::ffff:192.0.2.1/96"]}`),
+		// Compressed data, of 43 bytes, and with blocks of nothing in front.
+		compressed("64 times as long as its compressed form", "opened", "c42b", titles2731).is(&changedPage{Title: strings.Repeat("t", 2731)}, `{"Title": "`+strings.Repeat("t", 2731)+`"}`),
+		compressed("a byte more than 64 times as long as its compressed form", "too large", "c42b", titles2732),
+		compressed("padded with an empty block", "opened", "c430 000000ffff", titles2732).is(&changedPage{Title: strings.Repeat("t", 2732)}, `{"Title": "`+strings.Repeat("t", 2732)+`"}`),
+
 		changedPrefix(vector, "a prefix of 33 bits", "c405c000020121"),
 		changedPrefix(vector, "a prefix of 129 bits", "c41120010db800000000000000000000000181"),
 		changedPrefix(vector, "a prefix of 254 bits", "c405c0000201fe"),
@@ -269,6 +278,12 @@ func changedVectors() []*changedVector {
 		changedPrefix(vector, "a prefix with a zone", "c412fe8000000000000000000000000000016140"),
 	}
 }
+
+// Pages with titles of so many letters t, as DEFLATE streams.
+const (
+	titles2731 = "9b78846fd2e26a83da494b43324b725217164fbcc5b5ba64148c8251300a46c1281805a360148c82c10900"
+	titles2732 = "9b78846fd2e26a83da494b43324b725217164fbcc5b5a664148c8251300a46c1281805a360148c82410a00"
+)
 
 func changedPrefix(vector func(string, string, string, int, []byte, []byte) *changedVector, name, prefix string) *changedVector {
 	return vector(name, "invalid", "net", 0, changedShapes(changedTable("{0}", []string{"Ports", "[p", "Prefixes", "[x"})), unhexed("92 c0 91"+prefix))

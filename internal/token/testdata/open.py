@@ -711,7 +711,7 @@ def open_plain(plain, last_sealed, now, registered=None):
 
 
 def inflate(compressed):
-    d, limit = zlib.decompressobj(-15), 192 << 10
+    d, limit = zlib.decompressobj(-15), min(192 << 10, 64 * len(compressed))
     try:
         data = d.decompress(compressed, limit + 1)
     except zlib.error:
