@@ -125,6 +125,7 @@ func (x *exchange) child(ctx context.Context, c *component, parent any, key stri
 			x.drop(in)
 			return nil, err
 		}
+		in.noteRows()
 	}
 	return in, nil
 }

@@ -210,6 +210,7 @@ func (x *exchange) act(in *instance, tokens []string) {
 	x.tokens = tokens
 	x.acting = acting{instance: in, arrived: in.token, was: in.Data, claimed: x.m.opt.Guard != nil}
 	x.connect(in)
+	in.noteRows()
 }
 
 // hold makes in known by the pointer to its state.
@@ -219,6 +220,7 @@ func (x *exchange) hold(in *instance) {
 	}
 	x.instances[in.state] = in
 	x.connect(in)
+	in.noteRows()
 }
 
 // connect lets the Component in a state, if there is one, find its way here.
@@ -461,8 +463,14 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	if field := in.changedLeftOut(); field != "" {
 		x.warn(in, leftOutChanged, slog.String("field", field))
 	}
+	if in.token == "" {
+		return
+	}
+	if field := in.changedRow(); field != "" {
+		x.warn(in, rowChanged, slog.String("field", field))
+	}
 	acts := in == x.acting.instance
-	if in.token == "" || acts && !late {
+	if acts && !late {
 		return
 	}
 	if changed, err := in.changed(); !changed && err == nil {

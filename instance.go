@@ -28,9 +28,10 @@ type instance struct {
 	keys      *keyring
 	token     string // the one last opened or sealed, "" before the first
 	leftOut   leftOut
-	sealed    bool // whether it was sealed here, and not only opened
-	given     bool // whether its token was put into the page
-	refresh   bool // whether to seal it again even if nothing changed
+	rows      rowsByValue // that the state held by value when it was opened or attached
+	sealed    bool        // whether it was sealed here, and not only opened
+	given     bool        // whether its token was put into the page
+	refresh   bool        // whether to seal it again even if nothing changed
 }
 
 // keyring is an owner with the keys of its tokens.

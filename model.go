@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -51,6 +52,10 @@ type Model[K comparable, T any] struct {
 //
 // [Attach] fetches nothing: the first page shows the rows as it was given them,
 // so give it whole ones.
+//
+// What changes in a row is not saved: store it, or hold it in a type that is not
+// a model until it is stored. Where a T, and not a *T, was changed, a warning is
+// logged.
 //
 // If a row is missing the state is stale, and the request is answered with 410.
 // With the tag option optional the field is nil instead, and an element of a
@@ -280,3 +285,49 @@ func (m *Middleware) resolve(ctx context.Context, c *component, refs codec.Refer
 	}
 	return err
 }
+
+// rowsByValue are copies of rows, by model and key. The same row may stand in
+// several places, and may have been attached in several versions.
+type rowsByValue map[rowID][]any
+
+type rowID struct {
+	model *codec.Plan
+	key   any
+}
+
+// noteRows keeps copies of the rows that the state holds by value, to see later
+// whether they were changed.
+func (in *instance) noteRows() {
+	in.rows = nil
+	in.component.plan.FindRow(in.value, func(model *codec.Plan, row reflect.Value) bool {
+		id, now := rowID{model, model.RowKey(row)}, row.Interface()
+		if in.rows == nil {
+			in.rows = make(rowsByValue)
+		}
+		if reflect.DeepEqual(now, now) && !in.rows.has(id, now) { // what holds a function equals nothing
+			in.rows[id] = append(in.rows[id], now)
+		}
+		return false
+	})
+}
+
+func (r rowsByValue) has(id rowID, row any) bool {
+	return slices.ContainsFunc(r[id], func(known any) bool { return reflect.DeepEqual(known, row) })
+}
+
+// changedRow returns the path to a row that is held by value and was changed, ""
+// if there is none. A row that is another one now is saved, by its key.
+func (in *instance) changedRow() string {
+	if len(in.rows) == 0 {
+		return ""
+	}
+	path, _ := in.component.plan.FindRow(in.value, func(model *codec.Plan, row reflect.Value) bool {
+		id := rowID{model, model.RowKey(row)}
+		return in.rows[id] != nil && !in.rows.has(id, row.Interface())
+	})
+	return strings.TrimPrefix(path, ".")
+}
+
+// rowChanged is logged with the path to such a row.
+const rowChanged = "a row that is held by value was changed, and its key alone is saved: what changed is lost unless the handler has stored it; " +
+	"hold a row that you store by pointer, and a draft in a type that is not a model"

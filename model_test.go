@@ -963,3 +963,130 @@ func TestModelFetchReturnsMore(t *testing.T) {
 		testkit.Want(t, name, b.Post("/act", b.Get("/").Field()).StatusCode, test.status)
 	}
 }
+
+type (
+	modelContact struct {
+		ID    int
+		Name  string
+		Tags  []string
+		Boss  *modelContact
+		onAdd func()
+	}
+	modelCard  struct{ Contact modelContact }
+	modelDraft struct {
+		pagestate.Component
+		Count   int
+		Draft   modelContact
+		Shared  *modelContact
+		Cards   []*modelCard
+		Any     any
+		ByName  map[string]modelContact
+		Loaded  modelContact
+		Unsaved modelContact `state:"-"`
+		Own     struct{ Name string }
+	}
+)
+
+func (d *modelDraft) Load(context.Context) error {
+	d.Loaded = modelContact{ID: 9, Name: "loaded"}
+	return nil
+}
+
+// TestModelRowsHeldByValueThatChange has a handler change what is saved by key
+// alone: what is lost is in the log, once, and nothing else is.
+func TestModelRowsHeldByValueThatChange(t *testing.T) {
+	function := false
+	fresh := func(id int) *modelContact {
+		c := &modelContact{ID: id, Name: fmt.Sprint("contact ", id), Tags: []string{"a"}, Boss: &modelContact{ID: 99}}
+		if function {
+			c.onAdd = func() {}
+		}
+		return c
+	}
+	r := pagestate.NewRegistry()
+	pagestate.RegisterModel(r, "contact", pagestate.Model[int, modelContact]{
+		Key: func(c *modelContact) int { return c.ID },
+		Fetch: func(_ context.Context, ids []int) (rows []*modelContact, err error) {
+			for _, id := range ids {
+				rows = append(rows, fresh(id))
+			}
+			return rows, nil
+		},
+	})
+	pagestate.Register[modelDraft](r, "draft")
+	pagestate.Register[modelCard](r, "card")
+	for name, test := range map[string]struct {
+		change func(d *modelDraft)
+		field  string // of the warning, "" for none
+	}{
+		"a field":              {func(d *modelDraft) { d.Draft.Name = private }, "Draft"},
+		"a field, of two rows": {func(d *modelDraft) { d.Draft.Name, d.Cards[1].Contact.Name = private, private }, "Draft"},
+		"below":                {func(d *modelDraft) { d.Cards[1].Contact.Name = private }, "Cards[1].Contact"},
+		"in an interface":      {func(d *modelDraft) { d.Any.(*modelCard).Contact.Name = private }, "Any.Contact"},
+		"in a map":             {func(d *modelDraft) { c := d.ByName[private]; c.Name = "new"; d.ByName[private] = c }, "ByName[]"},
+		"a slice":              {func(d *modelDraft) { d.Draft.Tags = append(d.Draft.Tags, private) }, "Draft"},
+		"moved and changed": {func(d *modelDraft) {
+			d.Cards[0], d.Cards[1] = d.Cards[1], d.Cards[0]
+			d.Cards[0].Contact.Name = private
+		}, "Cards[0].Contact"},
+		"what load sets":            {func(d *modelDraft) { d.Loaded.Name = private }, "Loaded"},
+		"and another field too":     {func(d *modelDraft) { d.Draft.Name = private; d.Count++ }, "Draft"},
+		"nothing":                   {func(d *modelDraft) {}, ""},
+		"another field":             {func(d *modelDraft) { d.Count++; d.Own.Name = private }, ""},
+		"changed back":              {func(d *modelDraft) { d.Draft.Name = private; d.Draft = *fresh(1) }, ""},
+		"another row":               {func(d *modelDraft) { d.Draft = modelContact{ID: 7, Name: private} }, ""},
+		"no row any more":           {func(d *modelDraft) { d.Draft = modelContact{}; d.Cards = nil; d.ByName = nil }, ""},
+		"moved":                     {func(d *modelDraft) { d.Cards[0], d.Cards[1] = d.Cards[1], d.Cards[0] }, ""},
+		"a row behind a pointer":    {func(d *modelDraft) { d.Shared.Name = private }, ""},
+		"a field that is not saved": {func(d *modelDraft) { d.Unsaved.Name = private }, ""},
+	} {
+		state := func() *modelDraft {
+			return &modelDraft{
+				Draft: *fresh(1), Shared: fresh(1), Cards: []*modelCard{{*fresh(2)}, {*fresh(3)}}, Any: &modelCard{*fresh(4)},
+				ByName: map[string]modelContact{private: *fresh(5)},
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			change := func(http.ResponseWriter, *modelDraft) {}
+			b := modelApp(t, r, pagestate.Options{}, state, func(w http.ResponseWriter, d *modelDraft) { change(w, d) })
+			page := b.Get("/").Field()
+			want := func(what string, n int) {
+				t.Helper()
+				if test.field == "" {
+					n = 0
+				}
+				testkit.Want(t, what+": warnings", strings.Count(b.app.log.String(), "level=WARN"), n)
+				if n > 0 {
+					testkit.WantText(t, "log", b.app.log.String(), "held by value", "component=draft", "field="+test.field)
+				}
+				b.app.log.Reset()
+			}
+			want("the page", 0)
+			change = func(_ http.ResponseWriter, d *modelDraft) { test.change(d) }
+			testkit.Want(t, "status", b.Call("POST", "/act", page).StatusCode, 200)
+			want("changed", 1)
+			change = func(w http.ResponseWriter, d *modelDraft) { test.change(d); http.Error(w, "no", 500) }
+			b.Call("POST", "/act", page)
+			want("changed, and failed", 0)
+
+			b.app.mux.HandleFunc("GET /attached", func(w http.ResponseWriter, r *http.Request) {
+				d := state()
+				if err := pagestate.Attach(r.Context(), d); err != nil {
+					t.Error(err)
+				}
+				test.change(d)
+				if _, err := pagestate.Token(r.Context(), d); err != nil {
+					t.Error(err)
+				}
+			})
+			b.Get("/attached")
+			want("attached", 1)
+
+			function = true
+			defer func() { function = false }()
+			change = func(http.ResponseWriter, *modelDraft) {}
+			b.Call("POST", "/act", page)
+			want("what cannot be compared", 0)
+		})
+	}
+}

@@ -20,6 +20,7 @@
 //	struct.go     structs
 //	interface.go  values whose type stands beside them
 //	reference.go  models: saved as a key, and fetched again
+//	rows.go       which rows a value holds itself
 //	named.go      what is saved by the name it was registered under
 //	std.go        types of the standard library with a form of their own
 //

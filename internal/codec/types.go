@@ -21,6 +21,8 @@ type Types struct {
 	public  func(t *Types, f reflect.StructField, saved Field, own, path string) []error
 	basics  []node // of basicTypes
 
+	holdsRows map[node]bool // those whose values may hold rows by value
+
 	memo   map[memoKey]node
 	faults []error
 }
@@ -111,6 +113,7 @@ func (t *Types) Compile() []error {
 	for _, p := range t.order {
 		p.finish()
 	}
+	t.findHolders()
 	t.memo = nil
 	return nil
 }

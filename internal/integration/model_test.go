@@ -256,3 +256,52 @@ func TestErrorsOfFetch(t *testing.T) {
 		})
 	}
 }
+
+// Edit is a todo, and what somebody is making of it.
+type Edit struct {
+	pagestate.Component
+	Todo  *Todo
+	Draft Draft
+}
+
+// Draft is no model, so what is typed is saved in the token.
+type Draft struct{ Title string }
+
+// editByValue holds what somebody types in a row, which is lost.
+type editByValue struct {
+	pagestate.Component
+	Draft Todo
+}
+
+// TestDrafts types into a row, where it is lost and the log says so, and into a
+// type of its own, where it stays.
+func TestDrafts(t *testing.T) {
+	d := newDatabase(t)
+	tea := d.newTodo(d.newList("home"), "tea")
+	registry := pagestate.NewRegistry()
+	registerTodos(registry, &d.store)
+	pagestate.Register[Edit](registry, "edit")
+	pagestate.Register[editByValue](registry, "edit by value")
+	a := newApp(t, registry, pagestate.Options{})
+	page(a, "/edit", func(*http.Request) *Edit { return &Edit{Todo: tea, Draft: Draft{tea.Title}} })
+	action(a, "/edit", func(_ *http.Request, e *Edit) (string, error) {
+		e.Draft.Title += "!"
+		return e.Todo.Title + " " + e.Draft.Title, nil
+	})
+	page(a, "/value", func(*http.Request) *editByValue { return &editByValue{Draft: *tea} })
+	action(a, "/value", func(_ *http.Request, e *editByValue) (string, error) {
+		e.Draft.Title += "!"
+		return e.Draft.Title, nil
+	})
+
+	edit := a.browser().Get("/edit")
+	edit = wantBody(t, call(edit, "/edit"), "tea tea!")
+	wantBody(t, call(edit, "/edit"), "tea tea!!")
+	testkit.Want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 0)
+
+	value := a.browser().Get("/value")
+	value = wantBody(t, call(value, "/value"), "tea!")
+	testkit.Want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 1)
+	testkit.WantText(t, "log", a.log.String(), "held by value", `component="edit by value"`, "field=Draft")
+	wantBody(t, call(value, "/value"), "tea!")
+}
