@@ -139,6 +139,9 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 	if err != nil {
 		return nil, err
 	}
+	if x.safe {
+		in.onlyRead()
+	}
 	return &in, nil
 }
 

@@ -27,6 +27,7 @@ type exchange struct {
 	w       writer
 	ctx     requestContext
 	encoded bool // whether the response had a Content-Encoding from outside
+	safe    bool // whether the request came with a safe method
 
 	visitor visitor
 	fetched fetched
@@ -57,7 +58,7 @@ type acting struct {
 	*instance        // nil if the request brought no token
 	arrived   string // the token
 	was       []byte // what it held
-	claimed   bool   // whether a guard has seen it, so that it is used up
+	claimed   bool   // whether a guard has recorded it, so that it is used up
 	renewed   string // the token that stands for it then, once there is one
 }
 
@@ -105,7 +106,7 @@ func exchangeOf(ctx context.Context) (*exchange, error) {
 }
 
 func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{m: m, encoded: w.Header().Get("Content-Encoding") != ""}
+	x := &exchange{m: m, encoded: w.Header().Get("Content-Encoding") != "", safe: isSafe(r.Method)}
 	x.outer, _ = exchangeOf(r.Context())
 	x.ctx = requestContext{r.Context(), x}
 	x.r = *r.WithContext(&x.ctx)
@@ -145,7 +146,9 @@ func (x *exchange) open() error {
 	if err != nil {
 		return err
 	}
-	if err := in.claim(x.r.Context()); err != nil {
+	if x.safe {
+		in.onlyRead()
+	} else if err := in.claim(x.r.Context()); err != nil {
 		return err
 	}
 	x.act(&in, tokens)
@@ -208,7 +211,7 @@ func (x *exchange) act(in *instance, tokens []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.tokens = tokens
-	x.acting = acting{instance: in, arrived: in.token, was: in.Data, claimed: x.m.opt.Guard != nil}
+	x.acting = acting{instance: in, arrived: in.token, was: in.Data, claimed: x.m.opt.Guard != nil && !x.safe}
 	x.connect(in)
 	in.noteRows()
 }
@@ -359,7 +362,7 @@ func (x *exchange) changedToken(status int) (string, error) {
 			x.limit(sealArrived)
 		}
 	}()
-	token, err := a.instance.seal(x.r.Context())
+	token, err := a.successor(x.r.Context())
 	if err != nil {
 		return "", err
 	}
@@ -403,6 +406,9 @@ func (x *exchange) arrivedToken() (string, error) {
 	if !x.acting.claimed || x.verdict == sealNothing {
 		return "", nil
 	}
+	if x.acting.succeeded() && !bytes.Equal(x.acting.Data, x.acting.was) {
+		return "", nil // what the page has is not what arrived
+	}
 	token, err := x.acting.asArrived(x.r.Context())
 	if err != nil {
 		return "", err
@@ -412,6 +418,19 @@ func (x *exchange) arrivedToken() (string, error) {
 		return "", nil
 	}
 	return token, nil
+}
+
+// succeeded reports whether the page has a token in place of the one that is used
+// up. The header brings no other then: each could be used once.
+func (a *acting) succeeded() bool { return a.claimed && a.given }
+
+// successor returns the token that the page has in place of the one that is used
+// up or, if it has none, one of the state as it is now.
+func (a *acting) successor(ctx context.Context) (string, error) {
+	if a.succeeded() {
+		return a.token, nil
+	}
+	return a.seal(ctx)
 }
 
 // asArrived returns a token of the state that the request brought: the very one
@@ -470,7 +489,8 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 		x.warn(in, rowChanged, slog.String("field", field))
 	}
 	acts := in == x.acting.instance
-	if acts && !late {
+	sealed := late || x.acting.succeeded()
+	if acts && !sealed {
 		return
 	}
 	if changed, err := in.changed(); !changed && err == nil {
@@ -543,6 +563,7 @@ func (x *exchange) discard() {
 	defer x.mu.Unlock()
 	if x.sent == notYet {
 		x.limit(sealArrived)
+		x.takeBack()
 		x.touched = true
 	}
 }
@@ -566,11 +587,21 @@ func (x *exchange) refuse(err error) {
 		x.limit(sealNothing)
 	}
 	x.limit(sealArrived)
+	x.takeBack()
 	x.touched = true
 	logged := x.answering
 	x.mu.Unlock()
 	if !logged {
 		x.logFailure(refused, err)
+	}
+}
+
+// takeBack notes that the page has not got the token it was given: nothing was
+// written when the handler failed, and an error is answered in its place. It is
+// called with mu held.
+func (x *exchange) takeBack() {
+	if x.sent == notYet && x.acting.instance != nil {
+		x.acting.given = false
 	}
 }
 

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,6 +92,182 @@ func TestGuardAndDoubleSubmit(t *testing.T) {
 	testkit.Want(t, "refused", statuses[409].Load(), 19)
 }
 
+// Looking at a page, ahead of time, again or with Back, uses nothing up, whether
+// its token was used or not.
+func TestGuardLetsEverybodyLook(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD", "OPTIONS", "TRACE"} {
+		t.Run(method, func(t *testing.T) {
+			a := newGuardedApp(t, pagestate.Options{})
+			b := a.browser()
+			token := b.Get("/").Field()
+			for range 2 {
+				testkit.Want(t, "a look", b.Call(method, "/show", token).StatusCode, 200)
+			}
+			testkit.Want(t, "a use", b.Call("POST", "/show", token).StatusCode, 200)
+			testkit.Want(t, "a second use", b.Call("POST", "/show", token).StatusCode, 409)
+			testkit.Want(t, "a look afterwards", b.Call(method, "/show", token).StatusCode, 200)
+			testkit.Want(t, "another use", b.Call("POST", "/show", token).StatusCode, 409)
+		})
+	}
+	b := newGuardedApp(t, pagestate.Options{}).browser()
+	token := b.Get("/").Field()
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "QUERY", "get"} {
+		token = b.Call(method, "/show", token).Token()
+		testkit.Want(t, method+" uses it up", token != "", true)
+	}
+}
+
+// However a token was made of another one by looking, all of them together are
+// good for one use.
+func TestGuardEndsAllThatLookingMade(t *testing.T) {
+	for name, tt := range map[string]struct {
+		path string
+		from func(tokens []string) string
+	}{
+		"changed, each from the one before": {"/increment", func(tokens []string) string { return tokens[len(tokens)-1] }},
+		"changed, all from the first":       {"/increment", func(tokens []string) string { return tokens[0] }},
+		"sealed again in time":              {"/show", func(tokens []string) string { return tokens[0] }},
+	} {
+		for used := range 4 {
+			t.Run(fmt.Sprint(name, "/", used), func(t *testing.T) {
+				var now atomic.Int64
+				now.Store(time.Now().Unix())
+				a := newGuardedApp(t, pagestate.Options{Clock: func() time.Time { return time.Unix(now.Load(), 0) }})
+				b := a.browser()
+				tokens := []string{b.Get("/").Field()}
+				now.Add(13 * 60 * 60) // more than half of MaxAge
+				for range 3 {
+					tokens = append(tokens, b.Call("GET", tt.path, tt.from(tokens)).Token())
+				}
+				next := b.Call("POST", "/increment", tokens[used])
+				testkit.Want(t, "the first use", next.StatusCode, 200)
+				for i, token := range tokens {
+					testkit.Want(t, fmt.Sprint("then ", i), b.Call("POST", "/increment", token).StatusCode, 409)
+				}
+				testkit.Want(t, "what follows it", b.Call("POST", "/increment", next.Token()).StatusCode, 200)
+			})
+		}
+	}
+}
+
+// Whatever a page got in answer to a use, and in whatever order, one of it can be
+// used.
+func TestGuardHasOneSuccessor(t *testing.T) {
+	field := func(w io.Writer, c *counter) {
+		field, err := c.StateField()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(w, string(field))
+	}
+	for name, tt := range map[string]struct {
+		handler func(w http.ResponseWriter, r *http.Request, c *counter) error
+		header  string // whose token it has: "page", "own", or "" for none
+		count   int    // in the last token
+		warned  bool
+	}{
+		"none in the page": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			return nil
+		}, "own", 1, false},
+		"one in the page": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			field(w, c)
+			return nil
+		}, "page", 1, false},
+		"after the first byte": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			io.WriteString(w, "<p>")
+			field(w, c)
+			return nil
+		}, "page", 1, false},
+		"changed, then 503": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			var page strings.Builder
+			field(&page, c)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, page.String())
+			return nil
+		}, "", 1, false},
+		"not changed, then 503": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			var page strings.Builder
+			field(&page, c)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, page.String())
+			return nil
+		}, "page", 0, false},
+		"changed after its token": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			var page strings.Builder
+			field(&page, c)
+			c.Count = 2
+			io.WriteString(w, page.String())
+			return nil
+		}, "page", 1, true},
+		"changed after its token, before the end": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			field(io.Discard, c)
+			c.Count = 2
+			return nil
+		}, "own", 1, true},
+		"two in the page": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			var page strings.Builder
+			c.Count = 1
+			field(&page, c)
+			c.Count = 2
+			field(&page, c)
+			io.WriteString(w, page.String())
+			return nil
+		}, "page", 2, false},
+		"an error, of a page that was not sent": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			field(io.Discard, c)
+			return pagestate.ErrForbidden
+		}, "own", 0, false},
+		"WriteError, of a page that was not sent": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			field(io.Discard, c)
+			pagestate.WriteError(w, r, pagestate.ErrForbidden)
+			return nil
+		}, "own", 0, false},
+		"Discard, of a page that was not sent": {func(w http.ResponseWriter, r *http.Request, c *counter) error {
+			c.Count = 1
+			field(io.Discard, c)
+			pagestate.Discard(r.Context())
+			http.Error(w, "down", http.StatusBadGateway)
+			return nil
+		}, "own", 0, false},
+	} {
+		for _, last := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, "/the last first ", last), func(t *testing.T) {
+				a := newGuardedApp(t, pagestate.Options{})
+				a.mux.Handle("/act", pagestate.Handle(tt.handler))
+				b := a.browser()
+				res := b.Call("POST", "/act", b.Get("/").Field())
+				tokens := res.Fields()
+				switch tt.header {
+				case "":
+					testkit.Want(t, "header", res.Token(), "")
+				case "page":
+					testkit.Want(t, "header", res.Token(), tokens[len(tokens)-1])
+				case "own":
+					testkit.Want(t, "tokens in the page", len(tokens), 0)
+					tokens = append(tokens, res.Token())
+				}
+				if last {
+					slices.Reverse(tokens)
+				} else {
+					testkit.Want(t, "goes on with", b.Call("GET", "/show", tokens[len(tokens)-1]).Body, fmt.Sprintf("count=%d", tt.count))
+				}
+				for i, token := range tokens {
+					testkit.Want(t, fmt.Sprint("use ", i), b.Call("POST", "/show", token).StatusCode, map[bool]int{true: 200, false: 409}[i == 0])
+				}
+				testkit.Want(t, "warned", strings.Count(a.log.String(), "what changed is lost") == 1, tt.warned)
+			})
+		}
+	}
+}
+
 // Whatever became of the request, the page goes on: with what was changed if the
 // handler succeeded, and with the state as it came in otherwise.
 func TestGuardSealsEveryResponse(t *testing.T) {
@@ -99,7 +277,7 @@ func TestGuardSealsEveryResponse(t *testing.T) {
 		goesOn       bool
 		count        int
 	}{
-		{"GET", "/show", 200, true, 1},
+		{"POST", "/show", 200, true, 1},
 		{"POST", "/increment", 200, true, 2},
 		{"POST", "/nowhere", 404, true, 1},
 		{"POST", "/fail?how=error", 500, true, 1},
@@ -114,9 +292,9 @@ func TestGuardSealsEveryResponse(t *testing.T) {
 			res := b.Call(tt.method, tt.path, token)
 			testkit.Want(t, "status", res.StatusCode, tt.status)
 			testkit.Want(t, "has a token", res.Token() != "", tt.goesOn)
-			testkit.Want(t, "used twice", b.Call("GET", "/show", token).StatusCode, 409)
+			testkit.Want(t, "used twice", b.Call("POST", "/show", token).StatusCode, 409)
 			if tt.goesOn {
-				testkit.Want(t, "goes on with", b.Call("GET", "/show", res.Token()).Body, fmt.Sprintf("count=%d", tt.count))
+				testkit.Want(t, "goes on with", b.Call("POST", "/show", res.Token()).Body, fmt.Sprintf("count=%d", tt.count))
 			}
 		})
 	}
@@ -140,7 +318,7 @@ func TestGuardAfterAPanic(t *testing.T) {
 	res := b.Call("POST", "/fail?how=panic", token)
 	testkit.Want(t, "status", res.StatusCode, 500)
 	testkit.Want(t, "token", res.Token(), "")
-	testkit.Want(t, "used up", b.Call("GET", "/show", token).StatusCode, 409)
+	testkit.Want(t, "used up", b.Call("POST", "/show", token).StatusCode, 409)
 }
 
 // A page that an ErrorHandler renders has the same token as the header.
@@ -186,7 +364,7 @@ func TestGuardAndTimeout(t *testing.T) {
 	res := b.Call("POST", "/slow", b.Get("/").Field())
 	<-done
 	testkit.Want(t, "status", res.StatusCode, 503)
-	testkit.Want(t, "goes on", b.Call("GET", "/show", res.Token()).Body, "count=0")
+	testkit.Want(t, "goes on", b.Call("POST", "/show", res.Token()).Body, "count=0")
 }
 
 // guardedRow is a component that a test makes fail.
@@ -317,10 +495,10 @@ func TestGuardAndLargeTokens(t *testing.T) {
 	res := b.Post("/increment", b.Get("/").Field())
 	testkit.Want(t, "header", res.Token(), "")
 	testkit.Want(t, "warned of what is in the page", strings.Contains(a.log.String(), "too large"), false)
-	b.Call("GET", "/show", res.Field())
+	b.Call("POST", "/show", res.Field())
 	testkit.Want(t, "warned of a success", strings.Count(a.log.String(), "too large"), 1)
 	now = now.Add(time.Minute)
-	b.Call("GET", "/fail?how=error", b.Get("/").Field())
+	b.Call("POST", "/fail?how=error", b.Get("/").Field())
 	testkit.Want(t, "warned of a failure", strings.Count(a.log.String(), "too large"), 2)
 }
 
@@ -344,7 +522,7 @@ func TestNewGuard(t *testing.T) {
 		"a newer claim is kept anew": {
 			{0, "a", 1, true}, {time.Hour / 2, "a", 2, true}, {time.Hour - 1, "a", 1, false}, {1, "a", 1, true},
 		},
-		"forgets the one claimed longest ago": {
+		"forgets the one claimed longest ago of those that end together": {
 			{0, "a", 1, true}, {0, "b", 1, true}, {0, "c", 1, true}, {0, "a", 2, true}, {0, "d", 1, true},
 			{0, "a", 2, false}, {0, "c", 1, false}, {0, "d", 1, false}, {0, "b", 1, true},
 		},
@@ -362,6 +540,42 @@ func TestNewGuard(t *testing.T) {
 			})
 		})
 	}
+	t.Run("forgets the one that ends first", func(t *testing.T) {
+		guard := pagestate.NewGuard(2)
+		for i, c := range []struct {
+			claim
+			keep time.Duration
+		}{
+			{claim{0, "a", 1, true}, 3 * time.Hour},
+			{claim{0, "b", 1, true}, 1 * time.Hour},
+			{claim{0, "c", 1, true}, 2 * time.Hour}, // in place of b
+			{claim{0, "a", 1, false}, time.Hour},
+			{claim{0, "c", 1, false}, time.Hour},
+			{claim{0, "b", 1, true}, 3 * time.Hour}, // in place of c
+			{claim{0, "a", 1, false}, time.Hour},
+			{claim{0, "a", 2, true}, 4 * time.Hour},
+			{claim{0, "c", 1, true}, 4 * time.Hour}, // in place of b
+			{claim{0, "a", 2, false}, time.Hour},
+		} {
+			if err := guard.Claim(t.Context(), c.instance, c.revision, c.keep); (err == nil) != c.ok {
+				t.Errorf("claim %d, %q at %d: %v", i, c.instance, c.revision, err)
+			}
+		}
+	})
+	t.Run("forgets each in its time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			guard := pagestate.NewGuard(10)
+			for i, keep := range []time.Duration{5, 1, 4, 2, 3} {
+				testkit.Want(t, fmt.Sprint("first claim ", i), guard.Claim(t.Context(), fmt.Sprint(keep*time.Hour), 1, keep*time.Hour), nil)
+			}
+			for keep := time.Hour; keep <= 5*time.Hour; keep += time.Hour {
+				time.Sleep(time.Hour - 1)
+				testkit.Want(t, fmt.Sprint(keep, " before its end"), guard.Claim(t.Context(), fmt.Sprint(keep), 1, 0) != nil, true)
+				time.Sleep(time.Nanosecond)
+				testkit.Want(t, fmt.Sprint(keep, " at its end"), guard.Claim(t.Context(), fmt.Sprint(keep), 1, 0), nil)
+			}
+		})
+	})
 	defer func() { testkit.Want(t, "room for none panics", recover() != nil, true) }()
 	pagestate.NewGuard(0)
 }
@@ -378,7 +592,7 @@ func TestGuardAndFailureBehindABuffer(t *testing.T) {
 	b := a.browser()
 	res := b.Call("POST", "/begun", b.Get("/").Field())
 	testkit.Want(t, "status", res.StatusCode, 200)
-	testkit.Want(t, "goes on with", b.Call("GET", "/show", res.Token()).Body, "count=0")
+	testkit.Want(t, "goes on with", b.Call("POST", "/show", res.Token()).Body, "count=0")
 }
 
 // An error page that was rendered before its status is known is as current as
@@ -407,33 +621,130 @@ func TestGuardAndOwnErrorPages(t *testing.T) {
 // A record is kept until no server takes the token any more: one that was sealed
 // by a clock that is ahead, and all that opens it in the last second.
 func TestGuardKeepsAsLongAsTokens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound(), Guard: pagestate.NewGuard(10), MaxAge: time.Hour}
-		r := pagestate.NewRegistry()
-		pagestate.Register[counter](r, "counter")
-		mw, err := pagestate.New(r, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Clock = func() time.Time { return time.Now().Add(time.Minute) }
-		ahead, err := pagestate.New(r, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := ahead.Seal(pagestate.Owner{}, &counter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := mw.Open(t.Context(), pagestate.Owner{}, token); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Hour + time.Minute)
-		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
-		testkit.Want(t, "in the last second", errors.Is(err, pagestate.ErrConflict), true)
-		time.Sleep(time.Second)
-		_, err = mw.Open(t.Context(), pagestate.Owner{}, token)
-		testkit.Want(t, "afterwards", errors.Is(err, pagestate.ErrExpired), true)
-	})
+	const lifetime, age = 4 * time.Hour, time.Hour
+	for name, tt := range map[string]struct {
+		before, after pagestate.Options // of the claim
+		end           time.Duration     // of the token, after it was sealed
+	}{
+		"no lifetime":     {pagestate.Options{MaxAge: age, MaxLifetime: -1}, pagestate.Options{MaxAge: age, MaxLifetime: -1}, age},
+		"lifetime":        {pagestate.Options{MaxLifetime: lifetime}, pagestate.Options{MaxLifetime: lifetime}, lifetime},
+		"a raised MaxAge": {pagestate.Options{MaxAge: age, MaxLifetime: lifetime}, pagestate.Options{MaxAge: lifetime, MaxLifetime: lifetime}, lifetime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				secret, guard := testkit.NewSecret(), pagestate.NewGuard(10)
+				server := func(o pagestate.Options, clock func() time.Time) *pagestate.Middleware {
+					o.Secrets, o.Session, o.Guard, o.Clock = [][]byte{secret}, pagestate.Unbound(), guard, clock
+					r := pagestate.NewRegistry()
+					pagestate.Register[counter](r, "counter")
+					mw, err := pagestate.New(r, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return mw
+				}
+				ahead := server(tt.before, func() time.Time { return time.Now().Add(time.Minute) })
+				token := mustSeal(t, ahead, pagestate.Owner{}, &counter{})
+				time.Sleep(age / 2)
+				if _, err := server(tt.before, nil).Open(t.Context(), pagestate.Owner{}, token); err != nil {
+					t.Fatal(err)
+				}
+				after := server(tt.after, nil)
+				time.Sleep(tt.end + time.Minute - age/2)
+				_, err := after.Open(t.Context(), pagestate.Owner{}, token)
+				testkit.Want(t, "in the last second", errors.Is(err, pagestate.ErrConflict), true)
+				time.Sleep(time.Second)
+				_, err = after.Open(t.Context(), pagestate.Owner{}, token)
+				testkit.Want(t, "afterwards", errors.Is(err, pagestate.ErrExpired), true)
+			})
+		})
+	}
+}
+
+// keeping notes for how long the last claim is to be kept.
+type keeping struct{ keep time.Duration }
+
+func (k *keeping) Claim(_ context.Context, _ string, _ uint64, keep time.Duration) error {
+	k.keep = keep
+	return nil
+}
+
+// What Claim is told to keep ends with the instance, however late it is claimed.
+func TestGuardKeep(t *testing.T) {
+	const slack = time.Minute + time.Second
+	for name, tt := range map[string]struct {
+		o    pagestate.Options
+		want time.Duration
+	}{
+		"as usual":              {pagestate.Options{}, 7*24*time.Hour - time.Hour + slack},
+		"a lifetime":            {pagestate.Options{MaxLifetime: 2 * time.Hour}, time.Hour + slack},
+		"a short age":           {pagestate.Options{MaxAge: 2 * time.Hour, MaxLifetime: 3 * time.Hour}, 2*time.Hour + slack},
+		"no lifetime":           {pagestate.Options{MaxAge: 2 * time.Hour, MaxLifetime: -1}, 2*time.Hour + slack},
+		"for ever":              {pagestate.Options{MaxAge: math.MaxInt64, MaxLifetime: -1}, math.MaxInt64},
+		"a lifetime, for ever":  {pagestate.Options{MaxLifetime: math.MaxInt64}, math.MaxInt64 - time.Hour + slack},
+		"at the end of its age": {pagestate.Options{MaxAge: time.Hour, MaxLifetime: time.Hour}, slack},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guard := new(keeping)
+			now := time.Unix(1_800_000_000, 0)
+			tt.o.Guard, tt.o.Clock = guard, func() time.Time { return now }
+			a := newCounterApp(t, tt.o)
+			token := mustSeal(t, a.mw, pagestate.Owner{Session: "socket"}, &counter{})
+			now = now.Add(time.Hour)
+			if _, err := a.mw.Open(t.Context(), pagestate.Owner{Session: "socket"}, token); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Want(t, "keep", guard.keep, tt.want)
+		})
+	}
+}
+
+// Where no lifetime ends an instance, looking at it lets no token outlive the
+// record of its use.
+func TestGuardWithoutLifetime(t *testing.T) {
+	for _, path := range []string{"/show", "/increment"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := pagestate.NewRegistry()
+				pagestate.Register[counter](r, "counter")
+				mw, err := pagestate.New(r, pagestate.Options{
+					Secrets:     [][]byte{testkit.NewSecret()},
+					Session:     pagestate.Unbound(),
+					Guard:       pagestate.NewGuard(10),
+					MaxAge:      time.Hour,
+					MaxLifetime: -1,
+					Logger:      slog.New(slog.DiscardHandler),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				handler := mw.Handler(pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+					if r.URL.Path == "/increment" {
+						c.Count++
+					}
+					return nil
+				}))
+				send := func(method, token string) (status int, next string) {
+					r := httptest.NewRequest(method, path, nil)
+					r.Header.Set("Page-State", token)
+					w := httptest.NewRecorder()
+					handler.ServeHTTP(w, r)
+					return w.Code, w.Header().Get("Page-State")
+				}
+				token := mustSeal(t, mw, pagestate.Owner{}, &counter{})
+				status, _ := send("POST", token)
+				testkit.Want(t, "the use", status, 200)
+				for range 4 {
+					time.Sleep(40 * time.Minute)
+					if _, next := send("GET", token); next != "" {
+						token = next
+					}
+				}
+				status, _ = send("POST", token)
+				testkit.Want(t, "when the record is gone", status, 409)
+			})
+		})
+	}
 }
 
 // After Renew the old token is of no use, and the response has none for it.
@@ -488,7 +799,7 @@ func TestLargeTokensOfAStreamedPage(t *testing.T) {
 func TestGuardAndLargeTokensSaysWhatIsLost(t *testing.T) {
 	a := newGuardedApp(t, pagestate.Options{MaxHeaderBytes: 64})
 	b := a.browser()
-	b.Call("GET", "/show", b.Get("/").Field())
+	b.Call("POST", "/show", b.Get("/").Field())
 	testkit.Want(t, "changed", strings.Contains(a.log.String(), "what changed is lost"), false)
 	testkit.Want(t, "used up", strings.Contains(a.log.String(), "used up"), true)
 }

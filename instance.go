@@ -19,7 +19,7 @@ import (
 
 // instance is safe for use by one goroutine at a time.
 type instance struct {
-	token.Envelope // of token; its identity stays, its revision grows
+	token.Envelope // of token
 
 	m         *Middleware
 	component *component
@@ -27,11 +27,13 @@ type instance struct {
 	value     reflect.Value // the T it points to
 	keys      *keyring
 	token     string // the one last opened or sealed, "" before the first
+	next      uint64 // the revision of what is sealed from now on
 	leftOut   leftOut
 	rows      rowsByValue // that the state held by value when it was opened or attached
 	sealed    bool        // whether it was sealed here, and not only opened
 	given     bool        // whether its token was put into the page
 	refresh   bool        // whether to seal it again even if nothing changed
+	keepsTime bool        // whether what is sealed is as old as the token that came
 }
 
 // keyring is an owner with the keys of its tokens.
@@ -84,6 +86,7 @@ func (m *Middleware) newInstance(state any) (instance, error) {
 		component: c,
 		state:     state,
 		value:     v.Elem(),
+		next:      1,
 	}, nil
 }
 
@@ -152,6 +155,7 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		value:     state.Elem(),
 		keys:      keys,
 		token:     a.token,
+		next:      a.Revision + 1,
 		refresh:   now.Sub(a.LastSealed) > m.opt.MaxAge/2, // before its idle life ends
 	}
 	prepare(in.state)
@@ -162,6 +166,17 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		observe(ctx, Opened{Component: c.name, Took: a.took + since(start)})
 	}
 	return in, nil
+}
+
+// onlyRead keeps in what it is to a guard, for a request that has used nothing up:
+// a claim ends all tokens of its revision, and those of earlier ones. Where no
+// lifetime bounds a claim's record, it is kept for MaxAge alone, and no token that
+// the claim ends may live longer.
+func (in *instance) onlyRead() {
+	in.next = in.Revision
+	if in.m.opt.Guard != nil && in.m.opt.MaxLifetime < 0 {
+		in.keepsTime, in.refresh = true, false
+	}
 }
 
 // asSaved is the prepare of a state that is resumed with what was saved.
@@ -236,7 +251,7 @@ func (in *instance) tooLarge(why error) error {
 }
 
 // seal returns a token of the state as it is now: the one last opened or sealed
-// if it is still good, and otherwise one of the next revision.
+// if it is still good, and otherwise a new one.
 func (in *instance) seal(ctx context.Context) (string, error) {
 	start := startTimer(in.m.opt.Observer.Sealed != nil)
 	if in.FirstSealed.IsZero() {
@@ -257,19 +272,19 @@ func (in *instance) seal(ctx context.Context) (string, error) {
 	return in.encrypt(ctx, plain, head, start)
 }
 
-// sealData returns a token of the next revision that holds data, which an earlier
-// one held, and not the state as it is now.
+// sealData returns a new token that holds data, which an earlier one held, and
+// not the state as it is now.
 func (in *instance) sealData(ctx context.Context, data []byte) (string, error) {
 	start := startTimer(in.m.opt.Observer.Sealed != nil)
 	head := in.nextHead(len(data))
 	return in.encrypt(ctx, append(head, data...), len(head), start)
 }
 
-// nextHead is what stands in front of the data in a token of the next revision,
-// with room for the data.
+// nextHead is what stands in front of the data in a new token, with room for the
+// data.
 func (in *instance) nextHead(room int) []byte {
 	next := in.Envelope
-	next.Revision++
+	next.Revision = in.next
 	return next.Head(in.component.name, room)
 }
 
@@ -295,6 +310,9 @@ func (in *instance) encode() (plain []byte, head int, err error) {
 // began at start.
 func (in *instance) encrypt(ctx context.Context, plain []byte, head int, start time.Time) (string, error) {
 	now := in.m.now()
+	if in.keepsTime {
+		now = in.LastSealed
+	}
 	if now.Before(in.FirstSealed) {
 		now = in.FirstSealed // by another server, whose clock is ahead
 	}
@@ -311,7 +329,7 @@ func (in *instance) encrypt(ctx context.Context, plain []byte, head int, start t
 	}
 	in.token, in.Data = text, plain[head:]
 	in.LastSealed = now
-	in.Revision++
+	in.Revision = in.next
 	in.refresh, in.sealed = false, true
 	if observe := in.m.opt.Observer.Sealed; observe != nil {
 		observe(ctx, Sealed{Component: in.component.name, Took: since(start), Bytes: len(text)})

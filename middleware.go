@@ -40,11 +40,13 @@ type Options struct {
 
 	// MaxAge is how long a token is good after it was sealed. 0 means 24 hours.
 	// Tokens past half of it are sealed again even if nothing changed.
+	// With a Guard and no MaxLifetime, raising it needs NotBefore.
 	MaxAge time.Duration
 
 	// MaxLifetime is how long a token is good after the first one of its
 	// instance was sealed, however often it is sealed again. 0 means 7 days,
-	// negative means no limit.
+	// negative means no limit: with a Guard, only a request with an unsafe method
+	// then keeps a page from its MaxAge. With a Guard, raising it needs NotBefore.
 	MaxLifetime time.Duration
 
 	// NotBefore refuses every token whose instance was first sealed earlier,
@@ -83,8 +85,8 @@ type Options struct {
 	// the same origin alone.
 	CrossOrigin *http.CrossOriginProtection
 
-	// Guard refuses tokens that were used before. Nil means that a token can be
-	// sent again until it expires.
+	// Guard refuses tokens that were used before, in requests with an unsafe
+	// method. Nil means that a token can be sent again until it expires.
 	Guard Guard
 
 	// ErrorHandler answers what the middleware or a handler of [Handle]

@@ -128,6 +128,9 @@ type oracle struct {
 
 func (o *oracle) guarded() bool { return o.guardRoom > 0 }
 
+// usesUp reports whether the question is good for one answer with its token.
+func (o *oracle) usesUp(q *question) bool { return o.guarded() && q.do != "read" }
+
 // newTab is what an answer with a new page gives the tab.
 func (o *oracle) newTab(browser int, kinds []string, states map[string]any, row *knownRow, a *answer) tab {
 	parts := o.parts(a)
@@ -158,7 +161,9 @@ func (o *oracle) judge(t tab, q *question, a *answer) tab {
 		if q.end != "panic" && !a.node.leaving.Load() {
 			o.fault("%v: the connection died, and the server did not: %v", q, a.err)
 		}
-		h.line.mayUse(h.revision)
+		if o.usesUp(q) {
+			h.line.mayUse(h.revision)
+		}
 		return t
 	case a.status == http.StatusGone:
 		return o.judgeGone(t, q, a)
@@ -166,15 +171,17 @@ func (o *oracle) judge(t tab, q *question, a *answer) tab {
 		o.fault("%v: answered %d, and its row had been deleted before", q, a.status)
 		return nil
 	case a.isUsed(o.guarded()):
-		if sentAgain := a.tries > 1; h.revision > h.line.maybeUsed && !sentAgain {
+		if sentAgain := a.tries > 1; !o.usesUp(q) || h.revision > h.line.maybeUsed && !sentAgain {
 			o.fault("%v: answered that its token was used, and it was not", q)
 		}
 		return nil
-	case o.guarded() && h.revision <= h.line.used && int(o.lines.Load()) <= o.guardRoom:
+	case o.usesUp(q) && h.revision <= h.line.used && int(o.lines.Load()) <= o.guardRoom:
 		o.fault("%v: answered %d, and its token was used before", q, a.status)
 		return nil
 	}
-	h.line.use(h.revision)
+	if o.usesUp(q) {
+		h.line.use(h.revision)
+	}
 	if want := outcomes[q.end]; a.status != want.status || a.code != want.code {
 		o.fault("%v: answered %d %s, and not %d %s: %s", q, a.status, a.code, want.status, want.code, a.body)
 		return nil
@@ -222,7 +229,7 @@ func (o *oracle) next(t tab, q *question, a *answer) tab {
 	if shown[0].Token != "" {
 		token = shown[0].Token
 	}
-	resealed := o.guarded() || !same(acting.want, q.acting.want)
+	resealed := o.usesUp(q) || !same(acting.want, q.acting.want)
 	switch {
 	case header != "" && header != token:
 		o.fault("%v: the header has another token than the page", q)
@@ -231,7 +238,7 @@ func (o *oracle) next(t tab, q *question, a *answer) tab {
 	case resealed && header == "":
 		o.tooLarge.Add(1)
 	}
-	next[q.acting.kind] = o.sealed(q, q.acting, acting.want, token, token != "", o.guarded())
+	next[q.acting.kind] = o.sealed(q, q.acting, acting.want, token, token != "", o.usesUp(q))
 	return next
 }
 

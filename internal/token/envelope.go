@@ -21,7 +21,7 @@ type Envelope struct {
 	Key         string     // of a child, within its parent; "" for what is no child
 	Parent      InstanceID // of a child's parent
 	Instance    InstanceID
-	Revision    uint64 // how often the instance has been sealed, at least 1
+	Revision    uint64 // 1 at first, and one more after each request with an unsafe method
 	Data        []byte // shapes and payload, see internal/codec
 }
 
