@@ -37,7 +37,7 @@
 //     authority. Save what they are derived from.
 //   - For what must happen once: whoever holds a token can send it again until it
 //     expires, and go on from there. Options.Guard lets each token be used once,
-//     but knows one page alone.
+//     by POST and the like, but knows one page alone.
 //   - For secrets that the server must be able to take back: a token cannot be
 //     revoked by itself, only with its session, its user or all others.
 //   - Across origins: the session cookie is SameSite=Lax unless that is set

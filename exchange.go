@@ -316,14 +316,34 @@ func (x *exchange) commit(status int) (token string, cookies []string, err error
 func (x *exchange) writeHeaders(token string, cookies []string) {
 	h := x.w.ResponseWriter.Header()
 	mergeCookies(h, cookies)
-	if x.sent == private {
-		for _, name := range keepPrivate(h) {
-			x.m.log(x.r.Context(), slog.LevelWarn, lineKind{text: "pagestate: the handler's " + name + " would let caches share state; replaced by no-store", pattern: x.r.Pattern})
-		}
-	}
+	x.keepPrivate()
 	if token != "" && h.Get(stateHeader) == "" { // an inner middleware hides this one
 		h[stateHeader] = []string{token}
 	}
+}
+
+// keepPrivate keeps caches from sharing what leaves now.
+func (x *exchange) keepPrivate() {
+	if h := x.w.ResponseWriter.Header(); x.isPrivate(h) {
+		x.m.keepPrivate(x.r.Context(), h)
+	}
+}
+
+// isPrivate reports whether the response is for this visitor alone, as far as is
+// known by now.
+func (x *exchange) isPrivate(h http.Header) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.touched || x.sent == private || x.m.setsSession(h)
+}
+
+// failing is the exchange as the writer of its error answer knows it: everything
+// is settled, and only caches are kept away once more.
+type failing struct{ *exchange }
+
+func (x failing) begin(int) (proceed bool) {
+	x.keepPrivate()
+	return true
 }
 
 // answerFailure answers in place of a handler whose state cannot be sealed.
@@ -334,7 +354,7 @@ func (x *exchange) answerFailure(err error) {
 	if !x.encoded {
 		h.Del("Content-Encoding") // the handler's, of a body that does not follow
 	}
-	x.answer(x.w.ResponseWriter, &x.r, err)
+	x.answer(&writer{ResponseWriter: x.w.ResponseWriter, x: failing{x}}, &x.r, err)
 }
 
 // headerToken returns the token of the component that acts for the response's

@@ -463,6 +463,30 @@ func TestGuardAndChildren(t *testing.T) {
 	testkit.Want(t, "the parent again", b.Send(req).StatusCode, 409)
 }
 
+// What a look seals of a child is used up together with what it was made of, where
+// the child acts.
+func TestGuardEndsWhatLookingMadeOfAChild(t *testing.T) {
+	a := newFamilyApp(t, pagestate.Options{Guard: pagestate.NewGuard(100)})
+	a.mux.Handle("/look", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, parent *counter) error {
+		child, err := pagestate.Child[counter](r.Context(), parent, "it", nil)
+		if err != nil {
+			return err
+		}
+		child.Count++
+		token, err := child.StateToken()
+		io.WriteString(w, token)
+		return err
+	}))
+	b := a.browser()
+	for first := range 2 {
+		tokens := strings.Fields(b.Get("/").Body)
+		made := []string{tokens[1], b.Call("GET", "/look", tokens...).Body}
+		testkit.Want(t, "another token", made[0] != made[1], true)
+		testkit.Want(t, "the first use", b.Call("POST", "/child", made[first]).StatusCode, 200)
+		testkit.Want(t, "the other token", b.Call("POST", "/child", made[1-first]).StatusCode, 409)
+	}
+}
+
 func newFamilyApp(t *testing.T, o pagestate.Options) *app {
 	t.Helper()
 	r := pagestate.NewRegistry()
@@ -689,9 +713,15 @@ func TestGuardKeep(t *testing.T) {
 			now := time.Unix(1_800_000_000, 0)
 			tt.o.Guard, tt.o.Clock = guard, func() time.Time { return now }
 			a := newCounterApp(t, tt.o)
-			token := mustSeal(t, a.mw, pagestate.Owner{Session: "socket"}, &counter{})
-			now = now.Add(time.Hour)
-			if _, err := a.mw.Open(t.Context(), pagestate.Owner{Session: "socket"}, token); err != nil {
+			owner := pagestate.Owner{Session: "socket"}
+			token := mustSeal(t, a.mw, owner, &counter{})
+			now = now.Add(time.Hour / 2)
+			token, err := a.mw.Reseal(t.Context(), owner, token, &counter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(time.Hour / 2)
+			if _, err := a.mw.Open(t.Context(), owner, token); err != nil {
 				t.Fatal(err)
 			}
 			testkit.Want(t, "keep", guard.keep, tt.want)

@@ -4,6 +4,8 @@ package pagestate
 // a state, and an error must not carry what was set for another body.
 
 import (
+	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,16 +13,19 @@ import (
 )
 
 // keepPrivate keeps caches from giving the response of one visitor to another.
-// It returns the names of the headers that would have let them, which it
-// replaced.
+// It returns the names of the headers that would have let them, and forbids it
+// there: a cache may go by its own header alone.
 func keepPrivate(h http.Header) (replaced []string) {
-	maps.DeleteFunc(h, func(name string, values []string) bool {
-		shared := isCacheControl(name) && !forbidsSharing(values)
-		if shared {
-			replaced = append(replaced, name)
+	for name, values := range h {
+		if len(values) == 0 || !isCacheControl(name) || forbidsSharing(name, values) {
+			continue
 		}
-		return shared
-	})
+		replaced = append(replaced, name)
+		h[name] = []string{"no-store"}
+		if http.CanonicalHeaderKey(name) == "X-Accel-Expires" {
+			h[name] = []string{"0"}
+		}
+	}
 	addVary(h)
 	if len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = []string{"no-store"}
@@ -29,27 +34,61 @@ func keepPrivate(h http.Header) (replaced []string) {
 }
 
 // isCacheControl reports whether name is Cache-Control or one for a kind of cache,
-// which overrules it (RFC 9213, and nginx's own).
+// which overrules it: those of RFC 9213, and nginx's, Akamai's and the one of
+// Fastly and others.
 func isCacheControl(name string) bool {
-	if len(name) < len("Cache-Control") {
+	if len(name) < len("Edge-Control") {
 		return false // most headers, for less
 	}
-	name = http.CanonicalHeaderKey(name)
-	return name == "Cache-Control" || name == "Surrogate-Control" || name == "X-Accel-Expires" || strings.HasSuffix(name, "-Cache-Control")
+	switch name = http.CanonicalHeaderKey(name); name {
+	case "Cache-Control", "Surrogate-Control", "Edge-Control", "X-Accel-Expires":
+		return true
+	}
+	return strings.HasSuffix(name, "-Cache-Control")
 }
 
-func forbidsSharing(cacheControl []string) bool {
-	all := strings.Join(cacheControl, ",")
-	if strings.Contains(all, `"`) {
-		return false // a quoted list of fields may hold the very words
+// forbidsSharing reports whether a header that isCacheControl keeps shared caches
+// away.
+func forbidsSharing(name string, values []string) bool {
+	name, all := http.CanonicalHeaderKey(name), strings.Join(values, ",")
+	if name == "X-Accel-Expires" {
+		return strings.TrimSpace(all) == "0"
+	}
+	if strings.ContainsAny(all, `"!`) {
+		return false // a quoted list of fields may hold the very words, and Akamai's !no-store undoes one
 	}
 	for directive := range strings.SplitSeq(all, ",") {
 		switch strings.ToLower(strings.TrimSpace(directive)) {
-		case "no-store", "private":
+		case "no-store":
 			return true
+		case "private":
+			if strings.HasSuffix(name, "Cache-Control") {
+				return true
+			}
+		case "bypass-cache":
+			if name == "Edge-Control" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// keepPrivate is the function of that name, and warns of what it replaces.
+func (m *Middleware) keepPrivate(ctx context.Context, h http.Header) {
+	for _, name := range keepPrivate(h) {
+		m.log(ctx, slog.LevelWarn, lineKind{text: "pagestate: the handler's " + name + " would let caches share state; replaced by no-store"})
+	}
+}
+
+// setsSession reports whether a response sets the binding's cookie, whoever put
+// it there: Renew may have been called outside of Handler.
+func (m *Middleware) setsSession(h http.Header) bool {
+	if len(h["Set-Cookie"]) == 0 {
+		return false
+	}
+	name := cookieName(m.opt.Session)
+	return name != "" && slices.ContainsFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, name+"=") })
 }
 
 // leftovers are the headers, in their canonical form, that a handler may have
@@ -97,8 +136,11 @@ var (
 // addVary adds those varyFields to Vary that it lacks. A Vary of * says more,
 // and is kept.
 func addVary(h http.Header) {
-	if len(h["Vary"]) == 0 {
+	switch vary := h["Vary"]; {
+	case len(vary) == 0:
 		h["Vary"] = []string{allFields}
+		return
+	case len(vary) == 1 && vary[0] == allFields:
 		return
 	}
 	var fields []string

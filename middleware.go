@@ -265,6 +265,11 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			if !returned {
 				w.Header().Del(stateHeader) // a panic leaves the old state
 			}
+			// A writer outside may send only now what was set after the first byte,
+			// or what a panic left.
+			if x.isPrivate(w.Header()) {
+				keepPrivate(w.Header())
+			}
 		}()
 
 		if err := x.open(); err != nil {

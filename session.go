@@ -208,6 +208,17 @@ func checkBinding(b Binding) error {
 	return nil
 }
 
+// cookieName is that of the cookie which b sets, "" if it is not known.
+func cookieName(b Binding) string {
+	switch b := b.(type) {
+	case *cookieBinding:
+		return b.cookie.Name
+	case *gorilla.Binding:
+		return b.Name()
+	}
+	return ""
+}
+
 // prepareSession readies r, the middleware's own copy of a request, if the
 // binding may be a Session.
 func prepareSession(b Binding, r *http.Request) {

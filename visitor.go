@@ -243,7 +243,9 @@ func (m *Middleware) userOf(r *http.Request) string {
 // session is deleted.
 //
 // It works outside of [Middleware.Handler] too, but cannot tell there that
-// something was written already, and the new cookie is then lost.
+// something was written already, and the new cookie is then lost. It keeps caches
+// from sharing the response, as Handler does, but does not see what is set
+// afterwards: set Cache-Control and the like before, or not at all.
 //
 // Its error is that of the session's store, or says that the session is still
 // the same; with a [SessionFunc] that is seen if the request carried a token or
@@ -257,6 +259,7 @@ func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, err = m.renewSession(w, r, before.Session)
+	m.keepPrivate(r.Context(), w.Header())
 	return err
 }
 

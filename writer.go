@@ -25,6 +25,10 @@ type beginner interface {
 	// begin is called before the first byte leaves. It returns false if it has
 	// answered itself.
 	begin(status int) (proceed bool)
+
+	// keepPrivate is called before each informational response leaves, with the
+	// headers that are set by then.
+	keepPrivate()
 }
 
 // hijacked is the status of a response that the handler writes to the connection
@@ -42,6 +46,9 @@ func (w *writer) proceed(status int) bool {
 
 func (w *writer) WriteHeader(status int) {
 	informational := 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
+	if informational && w.x != nil {
+		w.x.keepPrivate()
+	}
 	if informational || w.proceed(status) {
 		w.ResponseWriter.WriteHeader(status)
 	}

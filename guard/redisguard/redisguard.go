@@ -8,8 +8,8 @@
 //		Guard: redisguard.New(client, "shop:guard:"),
 //	})
 //
-// A claim is one script on one key: one round trip, also after a restart of
-// Redis, and with Cluster and Sentinel clients too. There is one record per
+// A claim is one script on one key: one round trip for each request with an unsafe
+// method, also after a restart of Redis, and with Cluster and Sentinel clients too. There is one record per
 // instance, of some 200 bytes with what Redis adds, and it expires when the
 // tokens that it keeps out have expired.
 //
@@ -23,7 +23,8 @@
 //
 // # When Redis does not answer
 //
-// The request is answered 503 StateUnavailable, and its handler does not run. With
+// A request that would be claimed is answered 503 StateUnavailable, and its handler
+// does not run. With
 // [Guard.FailOpen] it runs. A claim whose answer was lost may have been recorded:
 // when the client sends the token again, it is refused with 409 StateConflict, and
 // the page has to be reloaded. What go-redis itself sends again is known to be the

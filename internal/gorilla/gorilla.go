@@ -28,6 +28,9 @@ type Binding struct {
 // is wrong with either.
 func New(store sessions.Store, name string) *Binding { return &Binding{store, name} }
 
+// Name is that of the session, and of its cookie.
+func (b *Binding) Name() string { return b.name }
+
 // key is that of the value in the session.
 const key = "pagestate"
 
