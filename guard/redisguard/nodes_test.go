@@ -63,6 +63,10 @@ func newNode(t *testing.T, secret []byte, guard pagestate.Guard) *node {
 		_, err := fmt.Fprintf(w, "count=%d", c.Count)
 		return err
 	}))
+	mux.Handle("GET /look", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		c.Count += 100
+		return nil
+	}))
 	n.Server = httptest.NewServer(mw.Handler(mux))
 	t.Cleanup(n.Close)
 	return n
@@ -96,6 +100,15 @@ func (b *browser) increment(n *node, token string) (status int, body, next strin
 	return b.send(req, err)
 }
 
+// look sends token to n without using it up, and returns the status and the token
+// that n made of it.
+func (b *browser) look(n *node, token string) (status int, made string) {
+	req, err := http.NewRequest("GET", n.URL+"/look", nil)
+	req.Header.Set("Page-State", token)
+	status, _, made = b.send(req, err)
+	return status, made
+}
+
 func (b *browser) send(req *http.Request, err error) (status int, body, next string) {
 	if err != nil {
 		b.t.Error(err)
@@ -112,6 +125,38 @@ func (b *browser) send(req *http.Request, err error) (status int, body, next str
 		b.t.Error(err)
 	}
 	return res.StatusCode, string(text), res.Header.Get("Page-State")
+}
+
+// What looking makes of a token, on whichever server, is used up together with it,
+// and is so for as long as a page may live. A look needs no Redis.
+func TestLooksAcrossNodes(t *testing.T) {
+	redisServer, secret := newServer(t), testkit.NewSecret()
+	var nodes [2]*node
+	for i := range nodes {
+		nodes[i] = newNode(t, secret, redisguard.New(redisServer.client(t, redis.Options{}), "guard:"))
+	}
+	b := newBrowser(t)
+	tokens := []string{b.open(nodes[0])}
+	for i := range 4 {
+		status, made := b.look(nodes[i%2], tokens[i])
+		testkit.Want(t, "a look", status, 200)
+		tokens = append(tokens, made)
+	}
+	status, _, _ := b.increment(nodes[0], tokens[2])
+	testkit.Want(t, "a use", status, 200)
+	for i, token := range tokens {
+		status, _, _ := b.increment(nodes[i%2], token)
+		testkit.Want(t, fmt.Sprint("then ", i), status, 409)
+	}
+	client := redisServer.client(t, redis.Options{})
+	keys := client.Keys(t.Context(), "guard:*").Val()
+	testkit.Want(t, "records", len(keys), 1)
+	left := client.TTL(t.Context(), keys[0]).Val()
+	const lifetime = 7 * 24 * time.Hour
+	testkit.Want(t, fmt.Sprint("kept as long as a page lives, not ", left), lifetime < left && left <= lifetime+2*time.Minute, true)
+	redisServer.kill()
+	status, _ = b.look(nodes[0], tokens[0])
+	testkit.Want(t, "a look without Redis", status, 200)
 }
 
 func TestDoubleSubmitAcrossNodes(t *testing.T) {

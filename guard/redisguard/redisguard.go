@@ -9,9 +9,11 @@
 //	})
 //
 // A claim is one script on one key: one round trip for each request with an unsafe
-// method, also after a restart of Redis, and with Cluster and Sentinel clients too. There is one record per
-// instance, of some 200 bytes with what Redis adds, and it expires when the
-// tokens that it keeps out have expired.
+// method, also after a restart of Redis, and with Cluster and Sentinel clients
+// too. There is one record per instance that was used, of some 200 bytes with what
+// Redis adds, and it expires when the tokens that it keeps out have expired:
+// Options.MaxLifetime after the instance was first sealed or, where there is no
+// lifetime, MaxAge after its last use.
 //
 // # What it is not
 //
