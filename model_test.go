@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/internal/testkit"
@@ -1048,7 +1049,9 @@ func TestModelRowsHeldByValueThatChange(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			change := func(http.ResponseWriter, *modelDraft) {}
-			b := modelApp(t, r, pagestate.Options{}, state, func(w http.ResponseWriter, d *modelDraft) { change(w, d) })
+			now := time.Now()
+			o := pagestate.Options{Clock: func() time.Time { return now }}
+			b := modelApp(t, r, o, state, func(w http.ResponseWriter, d *modelDraft) { change(w, d) })
 			page := b.Get("/").Field()
 			want := func(what string, n int) {
 				t.Helper()
@@ -1060,6 +1063,7 @@ func TestModelRowsHeldByValueThatChange(t *testing.T) {
 					testkit.WantText(t, "log", b.app.log.String(), "held by value", "component=draft", "field="+test.field)
 				}
 				b.app.log.Reset()
+				now = now.Add(time.Minute) // so that a warning is logged again
 			}
 			want("the page", 0)
 			change = func(_ http.ResponseWriter, d *modelDraft) { test.change(d) }
