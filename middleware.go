@@ -35,7 +35,8 @@ type Options struct {
 	// must not call this package.
 	User func(*http.Request) string
 
-	// Purpose keeps two applications with one secret apart.
+	// Purpose keeps two applications with one secret apart, if each sets one of its
+	// own. "" separates nothing.
 	Purpose string
 
 	// MaxAge is how long a token is good after it was sealed. 0 means 24 hours.
@@ -50,7 +51,8 @@ type Options struct {
 	MaxLifetime time.Duration
 
 	// NotBefore refuses every token whose instance was first sealed earlier,
-	// which tokens know to the second. One in the future is a fault. The zero
+	// which tokens know to the second, by the clock of the server that sealed it:
+	// add a minute for clocks that differ. One in the future is a fault. The zero
 	// time refuses none.
 	NotBefore time.Time
 
