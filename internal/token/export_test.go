@@ -15,7 +15,7 @@ var PublishedSecret = publishedSecrets[0]
 func (s *Secrets) Extracted() []byte { return s.extracted[0] }
 
 // Info returns what the key of an owner is derived from.
-func (o Owner) Info() []byte { return o.appendInfo(nil) }
+func (o Owner) Info() []byte { return o.appendInfo(nil, keyLabel) }
 
 // Key returns the Fernet key of the first secret.
 func (k *Keyring) Key() ([]byte, error) {

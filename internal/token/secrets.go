@@ -88,9 +88,9 @@ const (
 const keyLabel = "pagestate token"
 
 // appendInfo appends what a key is derived from. Each part has its length in
-// front, so that no two owners give the same bytes.
-func (o *Owner) appendInfo(b []byte) []byte {
-	for _, part := range []string{keyLabel, o.Purpose, string([]byte{byte(o.Binding)}), o.Session, string([]byte{byte(o.UserKind)}), o.User} {
+// front, so that no two owners or uses give the same bytes.
+func (o *Owner) appendInfo(b []byte, label string) []byte {
+	for _, part := range []string{label, o.Purpose, string([]byte{byte(o.Binding)}), o.Session, string([]byte{byte(o.UserKind)}), o.User} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
@@ -137,7 +137,7 @@ func NewSecrets(all [][]byte) *Secrets {
 // key returns the key that a secret gives an owner.
 func (s *Secrets) key(secret int, o *Owner) (*ownerKey, error) {
 	var room [128]byte
-	info := o.appendInfo(room[:0])
+	info := o.appendInfo(room[:0], keyLabel)
 	if k := s.slot(info).Load(); k != nil && k.secret == secret && bytes.Equal(k.info, info) {
 		return k, nil
 	}

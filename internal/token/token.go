@@ -9,6 +9,7 @@
 //	form.go      how a token is spelled, and how long it is
 //	envelope.go  what is sealed: the times, the identity, and the data
 //	age.go       how old it may be
+//	sign.go      signatures of what is kept elsewhere for an owner
 //	token.go     the errors
 //
 // The tests compare all of it with testdata/vectors.json, a list of tokens that
