@@ -33,3 +33,6 @@ type Carrier interface {
 	// consumes nothing: a page may be loaded again. Errors are as those of Put.
 	Get(w http.ResponseWriter, r *http.Request, id string) (value string, err error)
 }
+
+// carryLess is what to do about states that a carrier has no room for.
+const carryLess = "carry a smaller state, or set Options.Carrier to NewCarrier or to that of adapter/redisstate"

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // An AttachOption is given to [Attach].
@@ -24,40 +26,82 @@ type AttachOption struct {
 // sends those that a handler asks for.
 func Under(parent any, key string) AttachOption { return AttachOption{parent, key} }
 
-// place puts a new instance where the option says.
-func (x *exchange) place(in *instance, o AttachOption) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	parent := x.find(o.parent)
-	switch {
-	case o.key == "":
-		return fmt.Errorf("pagestate: attaching %s: the key of a child is empty", in.component.name)
-	case parent == nil:
-		return fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", in.component.name, o.parent)
-	case in.Key != "":
-		return fmt.Errorf("pagestate: attaching %s: a child has one parent", in.component.name)
-	case x.findChild(in.component, parent, o.key) != nil:
-		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
-	}
-	in.Parent, in.Key = parent.Instance, o.key
-	return nil
+// place is where on a page a component stands.
+type place struct {
+	component *component
+	parent    *instance // nil for what is no child
+	key       string
 }
 
-// findChild returns the child that was attached or opened already, or nil. The
-// caller holds mu; lookUpChild takes it.
-func (x *exchange) findChild(c *component, parent *instance, key string) *instance {
+// placeOf returns the place that the options give a component.
+func (x *exchange) placeOf(c *component, opts []AttachOption) (place, error) {
+	p := place{component: c}
+	for _, o := range opts {
+		parent := x.lookUp(o.parent)
+		switch {
+		case o.key == "":
+			return p, fmt.Errorf("pagestate: attaching %s: the key of a child is empty", c.name)
+		case parent == nil:
+			return p, fmt.Errorf("pagestate: attaching %s: its parent, a %T, is neither attached nor opened", c.name, o.parent)
+		case p.parent != nil:
+			return p, fmt.Errorf("pagestate: attaching %s: a child has one parent", c.name)
+		}
+		p.parent, p.key = parent, o.key
+	}
+	return p, nil
+}
+
+// put makes in, which is new, stand there.
+func (p *place) put(in *instance) {
+	if p.parent != nil {
+		in.Parent, in.Key = p.parent.Instance, p.key
+	}
+}
+
+// isOf reports whether a state that came with the request stands there.
+func (p *place) isOf(c *component, e *token.Envelope) bool {
+	if p.parent == nil {
+		return c == p.component && e.Key == ""
+	}
+	return c == p.component && p.parent.isParentOf(e, p.key)
+}
+
+// isParentOf reports whether e is the child of that key, also if it came with in over
+// a redirect that made in a new instance.
+func (in *instance) isParentOf(e *token.Envelope, key string) bool {
+	return e.IsChild(in.Instance, key) || in.former != token.InstanceID{} && e.IsChild(in.former, key)
+}
+
+// findAt returns the instance that stands there already, or nil. Several of one
+// component may be attached that are no children: FromOrAttach finds its own. The
+// caller holds mu; lookUpAt takes it.
+func (x *exchange) findAt(p place) *instance {
 	for in := range x.all {
-		if in.component == c && in.IsChild(parent.Instance, key) {
+		mayRepeat := p.parent == nil && in != x.acting.instance && !in.placed
+		if !mayRepeat && p.isOf(in.component, &in.Envelope) {
 			return in
 		}
 	}
 	return nil
 }
 
-func (x *exchange) lookUpChild(c *component, parent *instance, key string) *instance {
+func (x *exchange) lookUpAt(p place) *instance {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.findChild(c, parent, key)
+	return x.findAt(p)
+}
+
+// holdAt puts in into its place and returns it, or the one that another goroutine of
+// the handler has put there meanwhile.
+func (x *exchange) holdAt(in *instance, p place) *instance {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if before := x.findAt(p); before != nil {
+		return before
+	}
+	in.placed = true
+	x.hold(in)
+	return in
 }
 
 // drop forgets an instance: its state has no token any more.
@@ -96,7 +140,11 @@ func Child[T any](ctx context.Context, parent any, key string, update func(*T)) 
 	if update != nil {
 		prepare = func(state any) { update(state.(*T)) }
 	}
-	in, err := x.child(ctx, c, parent, key, prepare, update != nil)
+	p := place{c, x.lookUp(parent), key}
+	if p.parent == nil {
+		return nil, fmt.Errorf("pagestate: opening a child %s: its parent, a %T, is neither attached nor opened", c.name, parent)
+	}
+	in, err := x.child(ctx, p, prepare, update != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,18 +153,17 @@ func Child[T any](ctx context.Context, parent any, key string, update func(*T)) 
 
 // child returns the child from before or, else, from its token. updates says
 // that prepare gives it new arguments.
-func (x *exchange) child(ctx context.Context, c *component, parent any, key string, prepare func(any), updates bool) (*instance, error) {
-	above := x.lookUp(parent)
-	if above == nil {
-		return nil, fmt.Errorf("pagestate: opening a child %s: its parent, a %T, is neither attached nor opened", c.name, parent)
-	}
-	in := x.lookUpChild(c, above, key)
+func (x *exchange) child(ctx context.Context, p place, prepare func(any), updates bool) (*instance, error) {
+	in := x.lookUpAt(p)
 	if in == nil {
-		opened, err := x.openChild(ctx, c, above, key, prepare)
+		opened, err := x.openFurther(ctx, p, prepare)
 		if err != nil {
 			return nil, err
 		}
-		if in = x.holdChild(opened, above); in == opened {
+		if opened == nil {
+			return nil, fmt.Errorf("%w: no token is for that child %s", ErrMissing, p.component.name)
+		}
+		if in = x.holdAt(opened, p); in == opened {
 			return in, nil
 		}
 	}
@@ -130,12 +177,14 @@ func (x *exchange) child(ctx context.Context, c *component, parent any, key stri
 	return in, nil
 }
 
-func (x *exchange) openChild(ctx context.Context, c *component, parent *instance, key string, prepare func(any)) (*instance, error) {
-	a, err := x.childToken(c, parent, key)
-	if err != nil {
+// openFurther makes an instance of the further token that is for that place. It is
+// nil if there is none.
+func (x *exchange) openFurther(ctx context.Context, p place, prepare func(any)) (*instance, error) {
+	a, keys, err := x.furtherToken(p)
+	if a == nil {
 		return nil, err
 	}
-	in, err := x.m.resume(ctx, parent.keys, a, &x.fetched, prepare)
+	in, err := x.m.resume(ctx, keys, *a, &x.fetched, prepare)
 	if err != nil {
 		return nil, err
 	}
@@ -145,41 +194,31 @@ func (x *exchange) openChild(ctx context.Context, c *component, parent *instance
 	return &in, nil
 }
 
-// holdChild returns the child, or the same one that another goroutine of the
-// handler has opened meanwhile.
-func (x *exchange) holdChild(in, parent *instance) *instance {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if before := x.findChild(in.component, parent, in.Key); before != nil {
-		return before
-	}
-	x.hold(in)
-	return in
-}
-
-// childToken finds the child among the request's further tokens.
-func (x *exchange) childToken(c *component, parent *instance, key string) (authentic, error) {
+// furtherToken finds the token for that place among those after the first, and the
+// keys that open it.
+func (x *exchange) furtherToken(p place) (*authentic, *keyring, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.touched = true
+	if x.acting.instance == nil || x.acting.orphaned() {
+		return nil, nil, nil // whose they are is not the present owner
+	}
+	keys := x.acting.keys
 	if x.others == nil {
-		x.others = x.authenticateOthers(parent.keys)
+		x.others = x.authenticateOthers(keys)
 	}
 	var found *authentic
 	for i := range x.others {
 		a := &x.others[i]
-		if a.component != c || !a.IsChild(parent.Instance, key) {
+		if !p.isOf(a.component, &a.Envelope) {
 			continue
 		}
 		if found != nil {
-			return authentic{}, fmt.Errorf("%w: two tokens are for one child %s", ErrInvalid, c.name)
+			return nil, nil, fmt.Errorf("%w: two further tokens are for one %s", ErrInvalid, p.component.name)
 		}
 		found = a
 	}
-	if found == nil {
-		return authentic{}, fmt.Errorf("%w: no token is for that child %s", ErrMissing, c.name)
-	}
-	return *found, nil
+	return found, keys, nil
 }
 
 // authenticateOthers returns those of the request's tokens that are the owner's,

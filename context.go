@@ -83,11 +83,14 @@ func (x *exchange) attach(ctx context.Context, state any, opts []AttachOption) e
 	if in.keys, err = x.visitor.ensured(); err != nil {
 		return err
 	}
-	for _, o := range opts {
-		if err := x.place(&in, o); err != nil {
-			return err
-		}
+	p, err := x.placeOf(in.component, opts)
+	if err != nil {
+		return err
 	}
+	if p.parent != nil && x.lookUpAt(p) != nil {
+		return fmt.Errorf("pagestate: attaching %s: its parent has a child of that key already", in.component.name)
+	}
+	p.put(&in)
 	if err := in.load(ctx); err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (x *exchange) canAttach(in *instance) error {
 		return errors.New("pagestate: the handler has returned; attach before that")
 	}
 	if x.sent == shared {
-		return errors.New("pagestate: the first byte has left without Cache-Control: no-store; attach before anything is written")
+		return errors.New("pagestate: the first byte has left without the headers that keep it from caches; attach before anything is written")
 	}
 	x.touched = true
 	return nil

@@ -92,7 +92,7 @@ func TestAttachEnsuresTheSessionInTime(t *testing.T) {
 		err = pagestate.Attach(r.Context(), second)
 		testkit.Want(t, "a further one, while the page streams", err, nil)
 	})
-	testkit.Want(t, "cache", res.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "cache", res.Header.Get("Cache-Control"), "private, no-cache")
 }
 
 func TestTokenOfAStranger(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
+	"strings"
 	"sync"
 )
 
@@ -32,8 +34,11 @@ type exchange struct {
 	visitor visitor
 	fetched fetched
 
-	inForm bool       // whether the tokens came in a form field
-	missed *notLooked // why a source did not look for tokens, nil if all did
+	arrival arrival // what a redirect has carried here
+
+	brought string     // the first token of the request, "" for none
+	inForm  bool       // whether the tokens came in a form field
+	missed  *notLooked // why a source did not look for tokens, nil if all did
 
 	// mu guards what follows. While it is held, no code of the application runs
 	// except Clock, codecs and Model.Key, which have no context, and Observer,
@@ -45,12 +50,15 @@ type exchange struct {
 	others    []authentic       // those after the first; nil until a child was asked for
 	verdict   verdict
 	sent      sent
-	touched   bool      // whether the response may depend on a state
-	ended     bool      // whether the handler has returned
-	answering bool      // whether the error handler was called
-	unsent    bool      // whether the header lacks a token that the page needs
-	unread    bool      // whether the header has one that the page does not read
-	warnings  []warning // logged by unlock
+	touched   bool        // whether the response may depend on a state
+	ended     bool        // whether the handler has returned
+	answering bool        // whether the error handler was called
+	unsent    bool        // whether the header lacks a token that the page needs
+	unread    bool        // whether the header has one that the page does not read
+	carried   []*instance // on, by Redirect and Link
+	passed    bool        // whether the request's tokens are passed over
+	status    int         // of the response, once it has begun
+	warnings  []warning   // logged by unlock
 }
 
 // acting is the component that acts: the one in the request's first token.
@@ -59,6 +67,7 @@ type acting struct {
 	arrived   string // the token
 	was       []byte // what it held
 	claimed   bool   // whether a guard has recorded it, so that it is used up
+	carried   bool   // whether a redirect has carried it, so that the page waits for it
 	renewed   string // the token that stands for it then, once there is one
 }
 
@@ -112,6 +121,7 @@ func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchan
 	x.r = *r.WithContext(&x.ctx)
 	prepareSession(m.opt.Session, &x.r)
 	x.visitor.m, x.visitor.r = m, &x.r
+	x.arrival.id = arrivingID(r)
 	x.w = writer{ResponseWriter: w, x: x}
 	return x
 }
@@ -131,6 +141,33 @@ func (x *exchange) open() error {
 	if len(tokens) > x.m.opt.MaxTokens {
 		return fmt.Errorf("%w: %d tokens, the most is %d", ErrTooLarge, len(tokens), x.m.opt.MaxTokens)
 	}
+	x.brought = tokens[0]
+	arrived, err := x.arrived()
+	if err != nil {
+		return err
+	}
+	if arrived.replaces(x.brought) {
+		x.passOver()
+		return nil
+	}
+	err = x.openActing(tokens)
+	if arrived.follows(x.brought) && startsFresh(err) {
+		x.logFresh(nil, err)
+		x.passOver()
+		return nil
+	}
+	return err
+}
+
+// passOver keeps tokens that are older than what was carried from being looked at.
+func (x *exchange) passOver() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.passed = true
+}
+
+// openActing makes a state of the first token.
+func (x *exchange) openActing(tokens []string) error {
 	if err := x.m.checkToken(tokens[0]); err != nil { // before the session is read
 		return err
 	}
@@ -151,7 +188,10 @@ func (x *exchange) open() error {
 	} else if err := in.claim(x.r.Context()); err != nil {
 		return err
 	}
-	x.act(&in, tokens)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tokens = tokens
+	x.act(&in, x.m.opt.Guard != nil && !x.safe)
 	return nil
 }
 
@@ -207,11 +247,10 @@ func (x *exchange) missing() error {
 	}
 }
 
-func (x *exchange) act(in *instance, tokens []string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.tokens = tokens
-	x.acting = acting{instance: in, arrived: in.token, was: in.Data, claimed: x.m.opt.Guard != nil && !x.safe}
+// act makes in the component that acts. claimed says that a guard has recorded its
+// token. It is called with mu held.
+func (x *exchange) act(in *instance, claimed bool) {
+	x.acting = acting{instance: in, arrived: in.token, was: in.Data, claimed: claimed}
 	x.connect(in)
 	in.noteRows()
 }
@@ -282,8 +321,12 @@ func (x *exchange) lookUp(state any) *instance {
 func (x *exchange) begin(status int) (proceed bool) {
 	token, cookies, err := x.commit(status)
 	x.writeHeaders(token, cookies)
-	if err != nil {
+	switch {
+	case err != nil:
 		x.answerFailure(err)
+		return false
+	case x.leavesSite(status):
+		x.sendElsewhere()
 		return false
 	}
 	return true
@@ -294,6 +337,7 @@ func (x *exchange) begin(status int) (proceed bool) {
 func (x *exchange) commit(status int) (token string, cookies []string, err error) {
 	x.mu.Lock()
 	defer x.unlock()
+	x.status = status
 	if status >= http.StatusInternalServerError {
 		// The handler may still be running, in a goroutine that
 		// http.TimeoutHandler gave up on: its state is not looked at again.
@@ -363,6 +407,9 @@ func (x *exchange) headerToken(status int) (string, error) {
 	if x.acting.instance == nil || x.acting.orphaned() {
 		return "", nil
 	}
+	if x.acting.instance.carried != nil && redirects(status) {
+		return "", nil // it goes the other way
+	}
 	if x.verdict != sealChanges {
 		return x.arrivedToken()
 	}
@@ -387,7 +434,7 @@ func (x *exchange) changedToken(status int) (string, error) {
 		return "", err
 	}
 	sealed = true
-	if token == a.arrived {
+	if token == a.arrived && !a.carried {
 		return "", nil
 	}
 	changed := !bytes.Equal(a.Data, a.was) // and not only sealed again in time or for the guard
@@ -399,9 +446,11 @@ func (x *exchange) changedToken(status int) (string, error) {
 	case outdated:
 		x.warnOfSize()
 	case changed && redirects(status):
-		x.warn(a.instance, "changed in answer to a redirect, which carries no state to a browser; render the page in answer to the request itself")
+		if len(x.carried) == 0 { // who says what to carry knows what is left behind
+			x.warn(a.instance, "changed in answer to a redirect, which carries no state by itself; redirect with pagestate.Redirect, and name the state there")
+		}
 	default:
-		x.unsent = !fits && (changed || a.claimed)
+		x.unsent = !fits && (changed || a.claimed || x.passed)
 		x.unread = fits && changed && x.inForm && wantsPage(&x.r)
 	}
 	if !fits {
@@ -423,7 +472,7 @@ func redirects(status int) bool {
 // arrivedToken returns a token of the state as it arrived, where the page's own
 // is used up.
 func (x *exchange) arrivedToken() (string, error) {
-	if !x.acting.claimed || x.verdict == sealNothing {
+	if !x.acting.claimed && !x.acting.carried || x.verdict == sealNothing {
 		return "", nil
 	}
 	if x.acting.succeeded() && !bytes.Equal(x.acting.Data, x.acting.was) {
@@ -471,11 +520,47 @@ func (a *acting) asArrived(ctx context.Context) (token string, err error) {
 	return a.renewed, nil
 }
 
+// leavesSite reports whether the response is a redirect to another host that a script
+// would follow by itself, with the token in its headers.
+func (x *exchange) leavesSite(status int) bool {
+	if !redirects(status) || len(x.r.Header[stateHeader]) == 0 && len(x.r.Header["Hx-Request"]) == 0 {
+		return false
+	}
+	u, err := url.Parse(x.w.ResponseWriter.Header().Get("Location"))
+	return err == nil && u.Host != "" && !isSameHost(u.Host, x.r.Host)
+}
+
+// isSameHost compares two hosts with their ports. The usual port counts as none, since
+// behind a proxy the scheme is not known.
+func isSameHost(a, b string) bool {
+	usual := func(host string) string {
+		return strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
+	}
+	return strings.EqualFold(usual(a), usual(b))
+}
+
+// sendElsewhere answers in place of a redirect to another host. The page goes there
+// itself, as from a plain form.
+func (x *exchange) sendElsewhere() {
+	h := x.w.ResponseWriter.Header()
+	location := h.Get("Location")
+	for _, name := range [...]string{"Location", "Content-Type", "Content-Length"} {
+		h.Del(name)
+	}
+	if len(x.r.Header["Hx-Request"]) > 0 {
+		h.Set("HX-Redirect", location)
+	} else {
+		h.Set("Page-State-Location", location)
+	}
+	x.w.ResponseWriter.WriteHeader(http.StatusNoContent)
+}
+
 // finish is called when the handler has returned. What is not sealed by now
 // never will be, and it is not lost in silence.
 func (x *exchange) finish() {
 	late := x.w.began
 	x.w.proceed(http.StatusOK)
+	x.warnOfUnasked()
 	x.mu.Lock()
 	defer x.unlock()
 	x.ended = true
@@ -488,6 +573,7 @@ func (x *exchange) finish() {
 	if x.unread && !x.acting.given {
 		x.warn(x.acting.instance, "changed in answer to a form, and its page did not get the new token: what changed is lost; put StateField, or what Field returns, into every form of the page")
 	}
+	x.warnOfCarried()
 	for in := range x.all {
 		x.warnOfLoss(in, late)
 	}
@@ -510,7 +596,7 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	}
 	acts := in == x.acting.instance
 	sealed := late || x.acting.succeeded()
-	if acts && !sealed {
+	if acts && !sealed || len(x.carried) > 0 && redirects(x.status) {
 		return
 	}
 	if changed, err := in.changed(); !changed && err == nil {
@@ -630,5 +716,6 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, err error) {
 	x.mu.Lock()
 	x.answering = true
 	x.mu.Unlock()
+	w.Header().Set("Cache-Control", "no-store")
 	x.m.opt.ErrorHandler(w, r, err)
 }

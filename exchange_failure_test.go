@@ -105,7 +105,7 @@ func TestWriterServerErrorKeepsToken(t *testing.T) {
 				testkit.Want(t, "status", got.StatusCode, status)
 				testkit.Want(t, "body", got.Body, "body")
 				testkit.Want(t, "sealed", a.count(got), count)
-				testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+				testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "private, no-cache")
 				testkit.Want(t, "state was looked at", encoded.Load() > 0, count != -1)
 				testkit.Want(t, "log", a.log.String(), "")
 			})

@@ -12,23 +12,28 @@ import (
 	"strings"
 )
 
-// keepPrivate keeps caches from giving the response of one visitor to another.
-// It returns the names of the headers that would have let them, and forbids it
-// there: a cache may go by its own header alone.
-func keepPrivate(h http.Header) (replaced []string) {
+// keepPrivate keeps caches from giving the response of one visitor to another: its
+// Cache-Control is own, unless it has one that keeps shared caches away. It returns
+// the names of the headers that would have let them, and forbids it there: a cache
+// may go by its own header alone.
+func keepPrivate(h http.Header, own string) (replaced []string) {
 	for name, values := range h {
-		if len(values) == 0 || !isCacheControl(name) || forbidsSharing(name, values) {
+		if !isCacheControl(name) || len(values) == 0 || len(values) == 1 && values[0] == own || forbidsSharing(name, values) {
 			continue
 		}
 		replaced = append(replaced, name)
-		h[name] = []string{"no-store"}
-		if http.CanonicalHeaderKey(name) == "X-Accel-Expires" {
+		switch http.CanonicalHeaderKey(name) {
+		case "Cache-Control":
+			h[name] = []string{own}
+		case "X-Accel-Expires":
 			h[name] = []string{"0"}
+		default:
+			h[name] = []string{"no-store"}
 		}
 	}
 	addVary(h)
 	if len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = []string{"no-store"}
+		h["Cache-Control"] = []string{own}
 	}
 	return replaced
 }
@@ -37,7 +42,7 @@ func keepPrivate(h http.Header) (replaced []string) {
 // which overrules it: those of RFC 9213, and nginx's, Akamai's and the one of
 // Fastly and others.
 func isCacheControl(name string) bool {
-	if len(name) < len("Edge-Control") {
+	if len(name) < len("Edge-Control") || !strings.ContainsRune("lLsS", rune(name[len(name)-1])) {
 		return false // most headers, for less
 	}
 	switch name = http.CanonicalHeaderKey(name); name {
@@ -76,8 +81,8 @@ func forbidsSharing(name string, values []string) bool {
 
 // keepPrivate is the function of that name, and warns of what it replaces.
 func (m *Middleware) keepPrivate(ctx context.Context, h http.Header) {
-	for _, name := range keepPrivate(h) {
-		m.log(ctx, slog.LevelWarn, lineKind{text: "pagestate: the handler's " + name + " would let caches share state; replaced by no-store"})
+	for _, name := range keepPrivate(h, m.opt.CacheControl) {
+		m.log(ctx, slog.LevelWarn, lineKind{text: "pagestate: the handler's " + name + " would let caches share state; replaced"})
 	}
 }
 

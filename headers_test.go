@@ -28,7 +28,7 @@ func TestQuotedCacheControl(t *testing.T) {
 		}
 		w.Header().Set("Cache-Control", `no-cache="a, private, b", public`)
 	})
-	testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "private, no-cache")
 }
 
 func TestWriterCacheControl(t *testing.T) {
@@ -49,21 +49,21 @@ func TestWriterCacheControl(t *testing.T) {
 		vary     string
 		warnings int
 	}{
-		"nothing":           {func(http.ResponseWriter, *http.Request) {}, "no-store", all, 0},
-		"Write":             {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "body") }, "no-store", all, 0},
-		"ServeFile":         {func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }, "no-store", all, 0},
-		"ServeFile, 404":    {func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file+"x") }, "no-store", all, 0},
-		"ServeContent, 500": {failing, "no-store", all, 0},
-		"Error":             {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 400) }, "no-store", all, 0},
-		"Redirect":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusSeeOther) }, "no-store", all, 0},
-		"304":               {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, "no-store", all, 0},
+		"nothing":           {func(http.ResponseWriter, *http.Request) {}, "private, no-cache", all, 0},
+		"Write":             {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "body") }, "private, no-cache", all, 0},
+		"ServeFile":         {func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }, "private, no-cache", all, 0},
+		"ServeFile, 404":    {func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file+"x") }, "private, no-cache", all, 0},
+		"ServeContent, 500": {failing, "private, no-cache", all, 0},
+		"Error":             {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 400) }, "private, no-cache", all, 0},
+		"Redirect":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusSeeOther) }, "private, no-cache", all, 0},
+		"304":               {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, "private, no-cache", all, 0},
 		"no-store":          {setting("Cache-Control", "no-store, max-age=0"), "no-store, max-age=0", all, 0},
 		"private":           {setting("Cache-Control", "max-age=60, Private"), "max-age=60, Private", all, 0},
-		"private in part":   {setting("Cache-Control", `private="set-cookie", max-age=60`), "no-store", all, 1},
-		"no-cache":          {setting("Cache-Control", "no-cache"), "no-store", all, 1},
-		"public":            {setting("Cache-Control", "public, max-age=60"), "no-store", all, 1},
-		"for one cache":     {setting("CDN-Cache-Control", "max-age=60"), "no-store", all, 1},
-		"for another cache": {setting("Surrogate-Control", "max-age=60"), "no-store", all, 1},
+		"private in part":   {setting("Cache-Control", `private="set-cookie", max-age=60`), "private, no-cache", all, 1},
+		"no-cache":          {setting("Cache-Control", "no-cache"), "private, no-cache", all, 1},
+		"public":            {setting("Cache-Control", "public, max-age=60"), "private, no-cache", all, 1},
+		"for one cache":     {setting("CDN-Cache-Control", "max-age=60"), "private, no-cache", all, 1},
+		"for another cache": {setting("Surrogate-Control", "max-age=60"), "private, no-cache", all, 1},
 		"private at all": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Cache-Control"] = []string{"max-age=60", "private"}
 		}, "max-age=60", all, 0},
@@ -71,9 +71,9 @@ func TestWriterCacheControl(t *testing.T) {
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("Edge-Control", "!no-store, max-age=1d")
 		}, "no-store", all, 1},
-		"not for that cache": {setting("CDN-Cache-Control", "no-store"), "no-store", all, 0},
-		"Vary":               {setting("Vary", "Accept-Encoding, cookie"), "no-store", "Accept-Encoding, cookie, Page-State, HX-Request, Accept", 0},
-		"Vary: *":            {setting("Vary", "*"), "no-store", "*", 0},
+		"not for that cache": {setting("CDN-Cache-Control", "no-store"), "private, no-cache", all, 0},
+		"Vary":               {setting("Vary", "Accept-Encoding, cookie"), "private, no-cache", "Accept-Encoding, cookie, Page-State, HX-Request, Accept", 0},
+		"Vary: *":            {setting("Vary", "*"), "private, no-cache", "*", 0},
 	} {
 		for _, when := range []string{"a token", "From", "Attach"} {
 			t.Run(name+"/"+when, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestCacheHeaders(t *testing.T) {
 		{"X-Accel-Expires", "0", "0"},
 		{"X-Accel-Expires", "@1893456000", "0"},
 		{"X-Accel-Expires", "no-store", "0"}, // which nginx does not understand
-		{"Cache-Control", "bypass-cache", "no-store"},
+		{"Cache-Control", "bypass-cache", "private, no-cache"},
 	} {
 		t.Run(tt.name+": "+tt.value, func(t *testing.T) {
 			a := newCounterApp(t, pagestate.Options{})
@@ -167,7 +167,7 @@ func TestCacheHeaders(t *testing.T) {
 			testkit.Want(t, "header", res.Header.Get(tt.name), tt.want)
 			testkit.Want(t, "warned", strings.Contains(a.log.String(), "let caches share"), tt.value != tt.want)
 			if tt.name != "Cache-Control" {
-				testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "no-store")
+				testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "private, no-cache")
 			}
 		})
 	}

@@ -29,11 +29,14 @@ type instance struct {
 	token     string // the one last opened or sealed, "" before the first
 	next      uint64 // the revision of what is sealed from now on
 	leftOut   leftOut
-	rows      rowsByValue // that the state held by value when it was opened or attached
-	sealed    bool        // whether it was sealed here, and not only opened
-	given     bool        // whether its token was put into the page
-	refresh   bool        // whether to seal it again even if nothing changed
-	keepsTime bool        // whether what is sealed is as old as the token that came
+	rows      rowsByValue      // that the state held by value when it was opened or attached
+	sealed    bool             // whether it was sealed here, and not only opened
+	given     bool             // whether its token was put into the page
+	placed    bool             // whether FromOrAttach returned it
+	former    token.InstanceID // what it was before a redirect made it a new instance
+	carried   []byte           // what it held when a redirect carried it on, nil if none has
+	refresh   bool             // whether to seal it again even if nothing changed
+	keepsTime bool             // whether what is sealed is as old as the token that came
 }
 
 // keyring is an owner with the keys of its tokens.

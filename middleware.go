@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/pagestate/pagestate/internal/token"
 )
@@ -91,6 +93,17 @@ type Options struct {
 	// method. Nil means that a token can be sent again until it expires.
 	Guard Guard
 
+	// Carrier keeps what [Redirect] carries until its page is asked for. Nil means
+	// CookieCarrier(http.Cookie{}).
+	Carrier Carrier
+
+	// CacheControl is the header Cache-Control of responses that may depend on a
+	// state, unless the handler sets one that keeps shared caches away. "" means
+	// "private, no-cache", with which Back shows the page as it was; "no-store" is
+	// for pages that nobody may go back to. Errors that [WriteError] answers are
+	// no-store. One without private and no-store is a fault.
+	CacheControl string
+
 	// ErrorHandler answers what the middleware or a handler of [Handle]
 	// refuses. Nil means [WriteError]. The cause has been logged already.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
@@ -157,6 +170,7 @@ func (o *Options) fillIn() {
 	orDefault(&o.MaxTokenBytes, 256<<10)
 	orDefault(&o.MaxHeaderBytes, 3<<10)
 	orDefault(&o.MaxTokens, 128)
+	orDefault(&o.CacheControl, "private, no-cache")
 	if o.Sources == nil {
 		o.Sources = []Source{HeaderSource(stateHeader), FormSource("page_state")}
 	}
@@ -227,6 +241,9 @@ func (o *Options) check() error {
 	if len(o.Sources) == 0 || slices.ContainsFunc(o.Sources, findsNothing) {
 		fault("Sources has none, or one without a name, that finds nothing; leave it nil for the usual ones")
 	}
+	if !forbidsSharing("Cache-Control", []string{o.CacheControl}) || strings.ContainsFunc(o.CacheControl, unicode.IsControl) {
+		fault("CacheControl is %q, which lets caches share states; give it private or no-store", o.CacheControl)
+	}
 	return errors.Join(errs...)
 }
 
@@ -270,7 +287,7 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			// A writer outside may send only now what was set after the first byte,
 			// or what a panic left.
 			if x.isPrivate(w.Header()) {
-				keepPrivate(w.Header())
+				keepPrivate(w.Header(), m.opt.CacheControl)
 			}
 		}()
 
@@ -308,25 +325,47 @@ func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Ha
 			WriteError(w, r, err)
 			return
 		}
-		// The middleware's writer knows what was written, and so does that of a
-		// Handle around this one. Any other may hold bytes back.
-		tracked, ok := w.(*writer)
-		if !ok {
-			tracked = &writer{ResponseWriter: w}
+		x.handle(w, r, func(w http.ResponseWriter) error {
+			state, err := From[T](r.Context())
+			if err != nil {
+				return err
+			}
+			return h(w, r, state)
+		})
+	})
+}
+
+// handle runs a handler that may return an error, and answers that.
+func (x *exchange) handle(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter) error) {
+	// The middleware's writer knows what was written, and so does that of a
+	// handle around this one. Any other may hold bytes back.
+	tracked, ok := w.(*writer)
+	if !ok {
+		tracked = &writer{ResponseWriter: w}
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			x.giveUp(sealNothing) // whatever a recoverer answers
 		}
-		state, err := From[T](r.Context())
-		if err == nil {
-			returned := false
-			defer func() {
-				if !returned {
-					x.giveUp(sealNothing) // whatever a recoverer answers
-				}
-			}()
-			err = h(tracked, r, state)
-			returned = true
-		}
+	}()
+	err := h(tracked)
+	returned = true
+	if err != nil {
+		x.fail(w, r, err, tracked.began)
+	}
+}
+
+// HandlePage is [Handle] for a page that needs no token, as one that
+// [FromOrAttach] has a state for: if h returns an error before anything was written,
+// nothing is sealed, and Options.ErrorHandler answers it.
+func HandlePage(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x, err := exchangeOf(r.Context())
 		if err != nil {
-			x.fail(w, r, err, tracked.began)
+			WriteError(w, r, err)
+			return
 		}
+		x.handle(w, r, func(w http.ResponseWriter) error { return h(w, r) })
 	})
 }

@@ -355,20 +355,10 @@ func cameFrom(r *http.Request) string {
 	if strings.HasPrefix(from.Path, "//") {
 		return "" // as a link without its host, this would lead to another one
 	}
-	if from.Path == askedPath(r) && r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if from.Path == asked(r).Path && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return ""
 	}
 	return from.RequestURI()
-}
-
-// askedPath is the path that the browser asked for: http.StripPrefix changes
-// that of r.URL.
-func askedPath(r *http.Request) string {
-	asked, err := url.ParseRequestURI(r.RequestURI)
-	if err != nil {
-		return r.URL.Path
-	}
-	return asked.Path
 }
 
 // wantsPage reports whether r comes from a browser that will show the answer as

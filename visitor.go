@@ -17,7 +17,8 @@ type visitor struct {
 	m *Middleware
 	r *http.Request // as the handler gets it
 
-	asking sync.Mutex // held while the binding is asked, which may take time
+	asking   sync.Mutex // held while the binding is asked, which may take time
+	carrying sync.Mutex // held while the carrier is asked
 
 	mu      sync.Mutex
 	keys    *keyring // of the owner, nil until the binding was asked
@@ -159,6 +160,68 @@ func (v *visitor) become(o Owner, h http.Header) (*keyring, error) {
 	return v.keys, nil
 }
 
+// put gives the carrier a parcel. The lines for cookies that it sets must fit into so
+// many bytes.
+func (v *visitor) put(p Parcel, room int) error {
+	v.carrying.Lock()
+	defer v.carrying.Unlock()
+	w := v.carrierWriter()
+	before := len(w.header["Set-Cookie"])
+	if err := v.m.opt.Carrier.Put(w, v.r, p); err != nil {
+		return carrierError(err)
+	}
+	lines := w.header["Set-Cookie"][before:]
+	size := 0
+	for _, line := range lines {
+		size += len("Set-Cookie: \r\n") + len(line)
+	}
+	if size > room {
+		return fmt.Errorf("%w: the headers of the redirect would be too long for proxies; %s", ErrTooLarge, carryLess)
+	}
+	return v.add(lines)
+}
+
+// get asks the carrier for the parcel of that id, "" if there is none.
+func (v *visitor) get(id string) (value string, err error) {
+	v.carrying.Lock()
+	defer v.carrying.Unlock()
+	w := v.carrierWriter()
+	before := len(w.header["Set-Cookie"])
+	if value, err = v.m.opt.Carrier.Get(w, v.r, id); err != nil {
+		return "", carrierError(err)
+	}
+	if lines := w.header["Set-Cookie"][before:]; len(lines) > 0 {
+		err = v.add(lines)
+	}
+	return value, err
+}
+
+// carrierWriter shows a carrier the cookies that are set already: of those of one name
+// the last one counts.
+func (v *visitor) carrierWriter() cookieWriter {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return cookieWriter{http.Header{"Set-Cookie": slices.Clone(v.cookies)}}
+}
+
+func carrierError(err error) error {
+	if errors.Is(err, ErrTooLarge) {
+		return err
+	}
+	return fmt.Errorf("%w: asking the carrier: %w", ErrUnavailable, err)
+}
+
+// add keeps cookies for the response.
+func (v *visitor) add(lines []string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.begun {
+		return errCarriedTooLate
+	}
+	v.cookies = append(v.cookies, lines...)
+	return nil
+}
+
 // begin returns the cookies for the response, which begins now.
 func (v *visitor) begin() []string {
 	v.mu.Lock()
@@ -170,6 +233,7 @@ func (v *visitor) begin() []string {
 var (
 	errNoSession      = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
 	errNoID           = errors.New("pagestate: the binding gave no id for a session it was to make")
+	errCarriedTooLate = errors.New("pagestate: the first byte has left, so nothing can be carried; redirect before anything is written")
 	errSessionTooLate = errors.New("pagestate: the first byte has left, so no session can be made; attach or renew before anything is written")
 )
 

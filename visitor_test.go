@@ -172,7 +172,7 @@ func TestWriterCookieOfFailedAnswers(t *testing.T) {
 			})
 			got := a.browser().Get("/")
 			testkit.Want(t, "cookies", writerNames(got.Cookies()), "binding")
-			testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+			testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "private, no-cache")
 		})
 	}
 }

@@ -91,7 +91,7 @@ func TestWriterSealsOnce(t *testing.T) {
 					testkit.Want(t, "protocol", got.ProtoMajor, c.proto)
 					testkit.Want(t, "sealed", a.count(got), 2)
 					testkit.Want(t, "revision", a.revision(got.Token()), 2)
-					testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "no-store")
+					testkit.Want(t, "cache", got.Header.Get("Cache-Control"), "private, no-cache")
 					testkit.Want(t, "warnings of the late change", a.logged("WARN", "too late", "component=state"), 1)
 					testkit.Want(t, "lines in the log", a.logged(""), 1)
 				})
