@@ -96,7 +96,11 @@ func (x *exchange) carry(id string, states []any, room int) error {
 	if err != nil {
 		return err
 	}
-	p, keep, err := x.pack(keys, states)
+	all, err := x.toCarry(keys, states)
+	if err != nil {
+		return err
+	}
+	p, keep, err := x.pack(all)
 	if err != nil {
 		return err
 	}
@@ -104,20 +108,19 @@ func (x *exchange) carry(id string, states []any, room int) error {
 	if err != nil {
 		return err
 	}
-	return x.visitor.put(Parcel{ID: id, Value: value, Keep: keep}, room)
+	if err := x.visitor.put(Parcel{ID: id, Value: value, Keep: keep}, room); err != nil {
+		return err
+	}
+	x.noteCarried(all)
+	return nil
 }
 
 // pack seals the states as they are now, and says for how long one of them opens.
-func (x *exchange) pack(keys *keyring, states []any) (*parcel, time.Duration, error) {
+func (x *exchange) pack(all []*instance) (*parcel, time.Duration, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.touched = true
 	if x.verdict != sealChanges {
 		return nil, 0, errors.New("pagestate: carrying a state: the handler has failed, so nothing is sealed")
-	}
-	all, err := x.toCarry(keys, states)
-	if err != nil {
-		return nil, 0, err
 	}
 	p := &parcel{brought: hashToken(x.brought), anew: x.m.opt.Guard != nil && !x.safe, acted: -1}
 	var keep time.Duration
@@ -131,14 +134,24 @@ func (x *exchange) pack(keys *keyring, states []any) (*parcel, time.Duration, er
 			p.acted = i
 		}
 		keep = max(keep, in.opensFor())
-		in.carried = in.Data
 	}
-	x.carried = append(x.carried, all...)
 	return p, keep, nil
 }
 
-// toCarry returns the instances of the states. It is called with mu held.
+func (x *exchange) noteCarried(all []*instance) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, in := range all {
+		in.carried = in.Data
+	}
+	x.carried = append(x.carried, all...)
+}
+
+// toCarry returns the instances of the states.
 func (x *exchange) toCarry(keys *keyring, states []any) ([]*instance, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.touched = true
 	var all []*instance
 	for _, state := range states {
 		in, err := x.instanceToCarry(keys, state)

@@ -99,7 +99,7 @@ func onThisSite(r *http.Request, to string) (*url.URL, error) {
 	if rest, ok := strings.CutPrefix(to, "/"); strings.HasPrefix(to, `\`) || ok && strings.IndexAny(rest, `/\`) == 0 {
 		return nil, errNamesHost
 	}
-	u, err := url.Parse(to)
+	u, err := url.Parse(escape(to))
 	if err != nil {
 		return nil, errors.New("is malformed")
 	}
@@ -122,22 +122,34 @@ func asked(r *http.Request) *url.URL {
 	if err != nil {
 		u = r.URL
 	}
-	return &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	return &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: escape("?" + u.RawQuery)[1:]}
 }
 
-// printURL is u.String, except that a query is fit for a header and keeps all of its
-// other bytes.
+// escape makes a URL fit for a header, as browsers do. What is escaped in it stays as
+// it is.
+func escape(to string) string {
+	const never = " \\\"<>^`{|}" // in a path
+	end := strings.IndexAny(to, "?#")
+	if end < 0 {
+		end = len(to)
+	}
+	var b strings.Builder
+	for i := range len(to) {
+		c := to[i]
+		if c <= ' ' || c >= 0x7f || i < end && strings.IndexByte(never, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// printURL is u.String for a URL without a host.
 func printURL(u *url.URL) string {
 	text := u.EscapedPath()
 	if u.RawQuery != "" || u.ForceQuery {
-		text += "?"
-	}
-	for i := range len(u.RawQuery) {
-		if c := u.RawQuery[i]; c <= ' ' || c >= 0x7f {
-			text += fmt.Sprintf("%%%02X", c)
-		} else {
-			text += string(c)
-		}
+		text += "?" + u.RawQuery
 	}
 	if u.Fragment != "" {
 		text += "#" + u.EscapedFragment()

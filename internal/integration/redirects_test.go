@@ -1,0 +1,135 @@
+package integration_test
+
+// The code of docs/redirects.md, and what it says a visitor sees.
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/testkit"
+)
+
+type Trip struct {
+	pagestate.Component
+	Name    string
+	Stops   []string
+	Problem string `state:"-"`
+}
+
+type Message struct{ Text string }
+
+func showTrip(w http.ResponseWriter, status int, t *Trip) error {
+	field, err := t.StateField()
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(status)
+	_, err = fmt.Fprintf(w, "%s: %v %s %s", t.Name, t.Stops, t.Problem, field)
+	return err
+}
+
+func saveName(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	t.Name = r.FormValue("name")
+	if t.Name == "" {
+		t.Problem = "Give the trip a name."
+		return showTrip(w, http.StatusUnprocessableEntity, t)
+	}
+	return pagestate.Redirect(w, r, "/trip/dates", t)
+}
+
+func datesPage(w http.ResponseWriter, r *http.Request) error {
+	t, err := pagestate.FromOrAttach(r.Context(), &Trip{})
+	if err != nil {
+		return err
+	}
+	return showTrip(w, http.StatusOK, t)
+}
+
+func addStop(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	t.Stops = append(t.Stops, r.FormValue("stop"))
+	return pagestate.Redirect(w, r, "/trip", t, &Message{Text: "Added."})
+}
+
+func tripPage(w http.ResponseWriter, r *http.Request) error {
+	t, err := pagestate.FromOrAttach(r.Context(), &Trip{})
+	if err != nil {
+		return err
+	}
+	m, err := pagestate.FromOrAttach(r.Context(), &Message{})
+	if err != nil {
+		return err
+	}
+	t.Problem = m.Text
+	return showTrip(w, http.StatusOK, t)
+}
+
+func finish(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	link, err := pagestate.Link(r, "/trip/done", t)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("HX-Redirect", link)
+	return nil
+}
+
+func endBack(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+}
+
+func keepFromBack(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if err := pagestate.Attach(r.Context(), &Trip{}); err != nil {
+		pagestate.WriteError(w, r, err)
+	}
+}
+
+func TestTrip(t *testing.T) {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Trip](registry, "trip")
+	pagestate.Register[Message](registry, "message")
+	mw, err := pagestate.New(registry, pagestate.Options{
+		Secrets: [][]byte{testkit.NewSecret()},
+		Session: pagestate.Cookie(http.Cookie{Name: "trip"}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /trip/name", pagestate.Handle(saveName))
+	mux.Handle("GET /trip/dates", pagestate.HandlePage(datesPage))
+	mux.Handle("POST /trip", pagestate.Handle(addStop))
+	mux.Handle("GET /trip", pagestate.HandlePage(tripPage))
+	mux.Handle("GET /trip/done", pagestate.HandlePage(tripPage))
+	mux.Handle("POST /trip/finish", pagestate.Handle(finish))
+	mux.HandleFunc("GET /end", endBack)
+	mux.HandleFunc("GET /secret", keepFromBack)
+	server := httptest.NewServer(mw.Handler(mux))
+	defer server.Close()
+	b := testkit.NewBrowser(t, func() string { return server.URL })
+	post := func(path string, page testkit.Answer, name, value string) testkit.Answer {
+		r := b.Request("POST", path, strings.NewReader(url.Values{"page_state": {page.Field()}, name: {value}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return b.Send(r)
+	}
+	follow := func(res testkit.Answer) testkit.Answer { return b.Get(res.Header.Get("Location")) }
+
+	page := b.Get("/trip")
+	testkit.Want(t, "cache", page.Header.Get("Cache-Control"), "private, no-cache")
+	refused := post("/trip/name", page, "name", "")
+	testkit.Want(t, "status", refused.StatusCode, 422)
+	testkit.WantText(t, "refused", refused.Body, "Give the trip a name.")
+	page = follow(post("/trip/name", refused, "name", "Rome"))
+	testkit.WantText(t, "named", page.Body, "Rome: []")
+	page = follow(post("/trip", page, "stop", "Pisa"))
+	testkit.WantText(t, "with a stop", page.Body, "Rome: [Pisa] Added.")
+	left := post("/trip/finish", page, "", "")
+	done := b.Get(left.Header.Get("HX-Redirect"))
+	testkit.WantText(t, "done", done.Body, "Rome: [Pisa]  <input")
+	testkit.Want(t, "cache", b.Get("/end").Header.Get("Clear-Site-Data"), `"cache"`)
+	testkit.Want(t, "cache", b.Get("/secret").Header.Get("Cache-Control"), "no-store")
+}
