@@ -86,14 +86,17 @@ func (m *Middleware) keepPrivate(ctx context.Context, h http.Header) {
 	}
 }
 
-// setsSession reports whether a response sets the binding's cookie, whoever put
-// it there: Renew may have been called outside of Handler.
+// setsSession reports whether a response sets the binding's cookie or one of the
+// carrier's, whoever put it there: Renew may have been called outside of Handler.
 func (m *Middleware) setsSession(h http.Header) bool {
 	if len(h["Set-Cookie"]) == 0 {
 		return false
 	}
-	name := cookieName(m.opt.Session)
-	return name != "" && slices.ContainsFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	session := cookieName(m.opt.Session)
+	return slices.ContainsFunc(h["Set-Cookie"], func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return name != "" && name == session || m.isSlot(name)
+	})
 }
 
 // leftovers are the headers, in their canonical form, that a handler may have

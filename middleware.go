@@ -93,8 +93,9 @@ type Options struct {
 	// method. Nil means that a token can be sent again until it expires.
 	Guard Guard
 
-	// Carrier keeps what [Redirect] carries until its page is asked for. Nil means
-	// CookieCarrier(http.Cookie{}).
+	// Carrier keeps what [Redirect] carries, until the page that it leads to asks for
+	// it and for reloads later. Nil means CookieCarrier(http.Cookie{}). With [Unbound]
+	// every other one is a fault.
 	Carrier Carrier
 
 	// CacheControl is the header Cache-Control of responses that may depend on a
@@ -177,6 +178,9 @@ func (o *Options) fillIn() {
 	if o.CrossOrigin == nil {
 		o.CrossOrigin = http.NewCrossOriginProtection()
 	}
+	if o.Carrier == nil {
+		o.Carrier = CookieCarrier(http.Cookie{})
+	}
 	if o.ErrorHandler == nil {
 		o.ErrorHandler = WriteError
 	}
@@ -219,6 +223,9 @@ func (o *Options) check() error {
 	}
 	if isNilPointer(o.Guard) {
 		fault("Guard is a nil %T; leave it nil itself to do without", o.Guard)
+	}
+	if err := checkCarrier(o.Carrier, o.Session); err != nil {
+		errs = append(errs, err)
 	}
 	if o.MaxAge < 0 {
 		fault("MaxAge is negative; 0 means 24 hours")

@@ -103,6 +103,9 @@ func (v *visitor) renew(r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	for _, line := range v.m.endSlots(r, append(v.set(), w.header["Set-Cookie"]...)) {
+		w.header.Add("Set-Cookie", line)
+	}
 	_, err = v.become(Owner{Session: session, User: v.m.userOf(r)}, w.header)
 	return err
 }
@@ -135,6 +138,13 @@ func (v *visitor) known() *keyring {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.keys
+}
+
+// set returns the cookies that were set so far.
+func (v *visitor) set() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.cookies)
 }
 
 func (v *visitor) hasBegun() bool {
@@ -323,6 +333,11 @@ func (m *Middleware) Renew(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, err = m.renewSession(w, r, before.Session)
+	if err == nil {
+		for _, line := range m.endSlots(r, w.Header()["Set-Cookie"]) {
+			w.Header().Add("Set-Cookie", line)
+		}
+	}
 	m.keepPrivate(r.Context(), w.Header())
 	return err
 }

@@ -72,6 +72,17 @@ func checkName(c *http.Cookie) error {
 	return nil
 }
 
+// WithoutPrefix returns name without the prefixes for which browsers refuse some
+// cookies.
+func WithoutPrefix(name string) string {
+	for _, prefix := range prefixes {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return WithoutPrefix(name[len(prefix):])
+		}
+	}
+	return name
+}
+
 // Differ reports whether r brings cookies of that name with different values.
 // Whose they are cannot be known then: a browser does not say which host has set
 // them, or for which path.

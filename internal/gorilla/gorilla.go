@@ -31,6 +31,13 @@ func New(store sessions.Store, name string) *Binding { return &Binding{store, na
 // Name is that of the session, and of its cookie.
 func (b *Binding) Name() string { return b.name }
 
+// Cookie returns the session's cookie without its value. It is known if the store
+// has its options in a field called Options.
+func (b *Binding) Cookie() (c *http.Cookie, known bool) {
+	o, known := storeOptions(b.store)
+	return b.cookie(b.options(&o)), known
+}
+
 // key is that of the value in the session.
 const key = "pagestate"
 

@@ -4,11 +4,12 @@ package sessionid
 
 import "crypto/rand"
 
-const length = 26 // 130 bits
+// Length is that of every value: 130 bits.
+const Length = 26
 
-// New returns a value that was never used before. It is cut to length, since a
+// New returns a value that was never used before. It is cut to Length, since a
 // later Go may make rand.Text longer, and Is would know none of its values.
-func New() string { return rand.Text()[:length] }
+func New() string { return rand.Text()[:Length] }
 
 // Is reports whether New may have made s. It keeps what others put into a cookie
 // or a session out of the key.
@@ -18,5 +19,5 @@ func Is(s string) bool {
 			return false
 		}
 	}
-	return len(s) == length
+	return len(s) == Length
 }
