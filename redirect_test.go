@@ -166,9 +166,9 @@ func (a *wizardApp) wantSaid(page testkit.Answer, want ...string) {
 // eachCarrier runs a test with every way to carry, with and without a guard.
 func eachCarrier(t *testing.T, test func(t *testing.T, o func() pagestate.Options)) {
 	carriers := map[string]func() pagestate.Carrier{
-		//		"cookies": func() pagestate.Carrier { return nil },
-		//		"memory":  func() pagestate.Carrier { return pagestate.NewCarrier(1 << 20) },
-		"own": func() pagestate.Carrier { return new(mapCarrier) },
+		"cookies": func() pagestate.Carrier { return pagestate.CookieCarrier(http.Cookie{}) },
+		"memory":  func() pagestate.Carrier { return pagestate.NewCarrier(1 << 20) },
+		"own":     func() pagestate.Carrier { return new(mapCarrier) },
 	}
 	for name, carrier := range carriers {
 		t.Run(name, func(t *testing.T) {
