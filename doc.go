@@ -16,11 +16,13 @@
 //	…
 //	http.ListenAndServe(addr, mw.Handler(mux))
 //
-// A handler that shows a component for the first time calls [Attach], and puts
-// its token into the page with [Token] or [Field], or with the methods of an
-// embedded [Component]. A handler that the page calls is made with [Handle], or
-// asks [From]. A component whose [Loader] says that what it refers to is gone
-// is answered with 410, so that the browser can take it off the page.
+// A handler that shows a page is made with [HandlePage]. It asks [FromOrAttach] for
+// the state, and puts its token into the page with [Token] or [Field], or with the
+// methods of an embedded [Component]. A handler that the page calls is made with
+// [Handle]. It changes the state, and answers with the next page or with
+// [Redirect], which carries the state there. A component whose [Loader] says that
+// what it refers to is gone is answered with 410, so that the browser can take it
+// off the page.
 //
 // # When to use it
 //
@@ -108,6 +110,8 @@ package pagestate
 //	guard.go       tokens that are used once
 //	context.go, child.go
 //	               what a handler calls
+//	redirect.go, parcel.go, carrier.go
+//	               states that go over a redirect, and what keeps them meanwhile
 //	writer.go      the first byte of the response
 //	headers.go     what its headers must not say
 //	stale.go       errors, and their answers
@@ -123,16 +127,18 @@ package pagestate
 //	  newExchange
 //	  exchange.open
 //	    findTokens                Source.Tokens
-//	    Middleware.checkToken     token.CheckForm: before the session is read
-//	    visitor.existing          Binding.Existing, Options.User, newKeyring
-//	    Middleware.authenticate   Keyring.Open, token.ParseEnvelope
-//	    Middleware.resume
-//	      Ages.Check, checkComponent, decompressData, Plan.Decode
-//	      resolve                 Model.Fetch, References.Resolve
-//	      instance.load           Load
-//	    instance.claim            Guard.Claim
-//	    act
-//	  the handler                 From, Attach, Child, Token
+//	    arrived                   passes tokens over that are older than what was carried
+//	    openActing
+//	      Middleware.checkToken   token.CheckForm: before the session is read
+//	      visitor.existing        Binding.Existing, Options.User, newKeyring
+//	      Middleware.authenticate Keyring.Open, token.ParseEnvelope
+//	      Middleware.resume
+//	        Ages.Check, checkComponent, decompressData, Plan.Decode
+//	        resolve               Model.Fetch, References.Resolve
+//	        instance.load         Load
+//	      instance.claim          Guard.Claim
+//	      act
+//	  the handler                 From, FromOrAttach, Attach, Child, Token
 //	  writer.proceed              before the first byte
 //	    exchange.begin
 //	      commit
@@ -141,3 +147,7 @@ package pagestate
 //	          instance.seal       Plan.Same or encode, compressData, Keyring.Seal
 //	      writeHeaders            mergeCookies, keepPrivate
 //	  exchange.finish             warns of what was not sealed
+//
+// A state that is redirected goes from Redirect through link, carry, pack and
+// visitor.put to Carrier.Put, and comes back through FromOrAttach, arrived, receive,
+// Carrier.Get, unpack, openCarried, Middleware.resume and settle.

@@ -41,9 +41,10 @@ import (
 //
 // A guard knows the tokens of one page. Reloading the page starts a new
 // instance, so what a person may do only once is for the application to see to,
-// where it does it. A page that sends two requests at once must wait for the
-// first answer before it sends the second, as the script of package client does;
-// a redirect uses the token up and brings no other to the page that stays open.
+// where it does it. So does each load of a page that [Redirect] carried a state to,
+// if that was in answer to an unsafe request. A page that sends two requests at once
+// must wait for the first answer before it sends the second, as the script of package
+// client does.
 //
 // A record lasts as long as the tokens that it keeps out, by the options of the
 // time when it was made. Raising Options.MaxLifetime, or MaxAge where there is no

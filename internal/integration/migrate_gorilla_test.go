@@ -59,8 +59,8 @@ type Articles struct {
 }
 
 func showArticles(w http.ResponseWriter, r *http.Request) error {
-	a := &Articles{Sort: "name"}
-	if err := pagestate.Attach(r.Context(), a); err != nil {
+	a, err := pagestate.FromOrAttach(r.Context(), &Articles{Sort: "name"})
+	if err != nil {
 		return err
 	}
 	return render(w, articlesPage, a)
@@ -73,7 +73,7 @@ func filterArticles(w http.ResponseWriter, r *http.Request, a *Articles) error {
 	if sort := r.FormValue("sort"); sort != "" {
 		a.Sort = sort
 	}
-	return render(w, articlesPage, a)
+	return pagestate.Redirect(w, r, "/articles", a)
 }
 
 var articlesPage = template.Must(template.New("").Parse(
@@ -139,7 +139,7 @@ func (s *shop) after(t *testing.T, post http.Handler) http.Handler {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /articles", handler(showArticles))
+	mux.Handle("GET /articles", pagestate.HandlePage(showArticles))
 	mux.Handle("POST /articles", post)
 	return mw.Handler(mux)
 }

@@ -63,15 +63,15 @@ func answerSignup(w http.ResponseWriter, r *http.Request, s *Signup) error {
 		s.Plan = r.FormValue("answer")
 	}
 	s.Step++
-	return render(w, signupPage, s)
+	return pagestate.Redirect(w, r, "/signup", s)
 }
 
 func (c *club) beginSignup(w http.ResponseWriter, r *http.Request) error {
 	if !c.sessions.Exists(r.Context(), "pagestate") {
 		c.sessions.Put(r.Context(), "pagestate", rand.Text())
 	}
-	s := &Signup{}
-	if err := pagestate.Attach(r.Context(), s); err != nil {
+	s, err := pagestate.FromOrAttach(r.Context(), &Signup{})
+	if err != nil {
 		return err
 	}
 	return render(w, signupPage, s)

@@ -353,7 +353,7 @@ func (f *fixture) open() string {
 	f.t.Helper()
 	page := f.browser.get("/site/page").want(http.StatusOK)
 	testkit.Want(f.t, "a session", len(page.Cookies()), 1)
-	testkit.Want(f.t, "caching of the page", page.Header.Get("Cache-Control"), "no-store")
+	testkit.Want(f.t, "caching of the page", page.Header.Get("Cache-Control"), "private, no-cache")
 	f.sees(page, "/site/page")
 	return tokenIn(page.Body)
 }
@@ -428,7 +428,7 @@ func (f *fixture) test(t *testing.T, b behaviour) {
 	testkit.Want(t, "status", got.StatusCode, b.status)
 	testkit.Want(t, "sealed", f.count(got.Token()), b.count)
 	if b.count > 0 {
-		testkit.Want(t, "caching", got.Header.Get("Cache-Control"), "no-store")
+		testkit.Want(t, "caching", got.Header.Get("Cache-Control"), "private, no-cache")
 	}
 	if b.body != "" {
 		testkit.Want(t, "body", strings.TrimSpace(got.Body), b.body)
