@@ -827,6 +827,13 @@ func TestArrivingIDs(t *testing.T) {
 	b := a.browser()
 	page, at := b.say(b.Get("/step/0"), "one")
 	_, id, _ := strings.Cut(at, "page_state=")
+	a.mux.Handle("POST /page", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{})
+		if err != nil {
+			return err
+		}
+		return showWizard(w, http.StatusOK, wz)
+	}))
 	unknown := strings.Repeat("A", 26)
 	for name, tt := range map[string]struct {
 		method, query string
@@ -853,15 +860,67 @@ func TestArrivingIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a.carrier.asked = 0
 			a.log.Reset()
-			res := b.Send(b.Request(tt.method, "/step/1?"+tt.query, nil))
+			path := map[string]string{"GET": "/step/1?", "HEAD": "/step/1?", "POST": "/page?"}[tt.method]
+			res := b.Send(b.Request(tt.method, path+tt.query, nil))
 			testkit.Want(t, "shown", strings.Contains(res.Body, "said=one "), tt.said)
 			testkit.Want(t, "asked", a.carrier.asked, tt.asked)
-			if tt.method != "POST" {
-				testkit.Want(t, "status", res.StatusCode, 200)
-				testkit.Want(t, "log", a.log.String(), "")
-			}
+			testkit.Want(t, "status", res.StatusCode, 200)
+			testkit.Want(t, "log", a.log.String(), "")
 		})
 	}
+}
+
+// A carrier that mixes parcels up, or lets somebody change them, opens nothing.
+func TestArrivingParcelsAreTheirOwn(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	b := a.browser()
+	_, atOne := b.say(b.Get("/step/0"), "one")
+	_, atTwo := b.say(b.Get("/step/0"), "two")
+	_, one, _ := strings.Cut(atOne, "page_state=")
+	_, two, _ := strings.Cut(atTwo, "page_state=")
+	good := a.carrier.parcels[one].Value
+	for name, value := range map[string]string{
+		"of another id":   a.carrier.parcels[two].Value,
+		"cut short":       good[:len(good)-4],
+		"longer":          good + "AAAA",
+		"another sign":    good[:30] + string(good[30]^1) + good[31:],
+		"no base64":       "!" + good[1:],
+		"next to nothing": "AAAA",
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.log.Reset()
+			a.carrier.parcels[one] = pagestate.Parcel{Value: value}
+			a.wantSaid(b.Get(atOne))
+			testkit.WantText(t, "log", a.log.String(), "level=INFO", "what a redirect carried is not used", "does not authenticate")
+		})
+	}
+	a.carrier.parcels[one] = pagestate.Parcel{Value: good}
+	a.wantSaid(b.Get(atOne), "one")
+}
+
+// What was asked for before Renew is not there for the visitor afterwards.
+func TestArrivingAndRenew(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	b := a.browser()
+	a.mux.Handle("GET /renews", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := pagestate.FromOrAttach(r.Context(), &wizardNotice{}); err != nil { // so that the carrier was asked
+			return err
+		}
+		if err := a.mw.Renew(w, r); err != nil {
+			return err
+		}
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{})
+		if err != nil {
+			return err
+		}
+		return showWizard(w, http.StatusOK, wz)
+	}))
+	_, at := b.say(b.Get("/step/0"), "former")
+	_, id, _ := strings.Cut(at, "?")
+	page := b.Get("/renews?" + id)
+	a.wantSaid(page)
+	next, _ := b.say(page, "new")
+	a.wantSaid(next, "new")
 }
 
 func TestRedirectToAnotherHost(t *testing.T) {
