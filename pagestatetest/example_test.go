@@ -90,10 +90,10 @@ func ExampleNewRequest() {
 }
 
 // A request with a body and headers of its own.
-func ExampleCarry() {
+func ExampleAddState() {
 	req := httptest.NewRequest("POST", "/increment?really=no", nil)
 	req.Header.Set("HX-Request", "true") // and a login, if Options.User looks for one
-	pagestatetest.Carry(t, mw, req, &Counter{Count: 5})
+	pagestatetest.AddState(t, mw, req, &Counter{Count: 5})
 	rec := httptest.NewRecorder()
 	handler.ServeHTTP(rec, req)
 

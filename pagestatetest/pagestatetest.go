@@ -39,17 +39,17 @@ import (
 )
 
 // NewRequest returns a request for a handler under test, as httptest.NewRequest
-// makes it, that carries state as [Carry] does. It is the request of a visitor
+// makes it, with state as [AddState] adds it. It is the request of a visitor
 // with a session, who is logged in only if Options.User says so of a bare
 // request.
 func NewRequest(t testing.TB, m *pagestate.Middleware, method, target string, body io.Reader, state any) *http.Request {
 	t.Helper()
 	r := httptest.NewRequest(method, target, body)
-	Carry(t, m, r, state)
+	AddState(t, m, r, state)
 	return r
 }
 
-// Carry puts state, a *T or T of a registered component, onto r: sealed for the
+// AddState adds state, a *T or T of a registered component, to r: sealed for the
 // owner of r, in the header Page-State. A second one is added behind the first,
 // which is that of the component that acts. Leave the fields zero that Load
 // sets.
@@ -58,9 +58,9 @@ func NewRequest(t testing.TB, m *pagestate.Middleware, method, target string, bo
 // function of [pagestate.SessionFunc] look at must be on r before: a header, a
 // cookie, a value in its context. Load does not run.
 //
-// Carry returns the token, for what Options.Sources find elsewhere than in the
+// AddState returns the token, for what Options.Sources find elsewhere than in the
 // header: a form field, a JSON body.
-func Carry(t testing.TB, m *pagestate.Middleware, r *http.Request, state any) (token string) {
+func AddState(t testing.TB, m *pagestate.Middleware, r *http.Request, state any) (token string) {
 	t.Helper()
 	if err := ensureSession(m, r); err != nil {
 		t.Fatalf("pagestatetest: giving the request a session: %v", err)

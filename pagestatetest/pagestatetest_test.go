@@ -245,7 +245,7 @@ func bindings(t *testing.T) map[string]pagestate.Binding {
 	}
 }
 
-func TestRequestCarriesState(t *testing.T) {
+func TestAddState(t *testing.T) {
 	for name, binding := range bindings(t) {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, pagestate.Options{Session: binding})
@@ -253,7 +253,7 @@ func TestRequestCarriesState(t *testing.T) {
 			r.Header.Set("X-Session", "one")
 			r.AddCookie(&http.Cookie{Name: "other", Value: "kept"})
 			ctx := r.Context()
-			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+			pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 			testkit.Want(t, "the context is left alone", r.Context(), ctx)
 			res := a.serve(r)
 			testkit.Want(t, "status", res.StatusCode, 200)
@@ -284,7 +284,7 @@ func TestRequestGoesOverHTTP(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Header.Set("X-Session", "one")
-			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+			pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 			res, err := server.Client().Do(r)
 			if err != nil {
 				t.Fatal(err)
@@ -301,9 +301,9 @@ func TestSessionStays(t *testing.T) {
 			a := newApp(t, pagestate.Options{Session: binding})
 			r := httptest.NewRequest("POST", "/increment", nil)
 			r.Header.Set("X-Session", "one")
-			first := pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+			first := pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 			cookies := r.Header.Get("Cookie")
-			second := pagestatetest.Carry(t, a.mw, r, &row{"tea"})
+			second := pagestatetest.AddState(t, a.mw, r, &row{"tea"})
 			testkit.Want(t, "cookies", r.Header.Get("Cookie"), cookies)
 			testkit.Want(t, "tokens", fmt.Sprint(r.Header.Values("Page-State")), fmt.Sprint([]string{first, second}))
 			testkit.Want(t, "the first acts", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
@@ -320,7 +320,7 @@ func TestUnusableSession(t *testing.T) {
 			r := httptest.NewRequest("POST", "/increment", nil)
 			r.Header.Set("X-Session", "one")
 			r.AddCookie(&http.Cookie{Name: "binding", Value: "old"})
-			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+			pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 		})
 	}
@@ -334,7 +334,7 @@ func TestRequestOfAUser(t *testing.T) {
 			a := newApp(t, pagestate.Options{User: user})
 			r := withUser(httptest.NewRequest("POST", "/increment", nil), "ada")
 			r.Header.Set("X-User", "ada")
-			pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+			pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, a.serve(r)).Count, 6)
 
 			asBob := withUser(r, "bob")
@@ -349,7 +349,7 @@ func TestRequestOfAUser(t *testing.T) {
 func TestTokenElsewhere(t *testing.T) {
 	a := newApp(t, pagestate.Options{Sources: []pagestate.Source{pagestate.JSONSource("state")}})
 	r := httptest.NewRequest("POST", "/increment-quietly", nil)
-	token := pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+	token := pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 	res := a.serve(r)
 	pagestatetest.Refused(t, res, pagestate.ErrMissing)
 	wantOutcome(t, func(t testing.TB) { pagestatetest.State[counter](t, a.mw, r, res) },

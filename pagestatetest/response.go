@@ -1,6 +1,6 @@
 package pagestatetest
 
-// This file looks at a response: which state it carries, and whether it is a
+// This file looks at a response: which state it has, and whether it is a
 // refusal. Nothing here knows where the response came from.
 
 import (
@@ -20,13 +20,12 @@ import (
 	"github.com/pagestate/pagestate/internal/lookonly"
 )
 
-// State returns the T whose token the response to r carries: that of the header
-// Page-State, and otherwise the one of the page, wherever in its body it
-// stands. The test ends if there is none, or more than one in the page.
+// State returns the T whose token the response to r has: in the header
+// Page-State, and otherwise in the page, wherever in its body it stands. The test ends if there is none, or more than one in the page.
 //
 // The token is opened for the owner of r, with the cookies that the response
 // sets, and loaded, with the context of r. What Options.User, Load or the
-// function of [pagestate.SessionFunc] look at must be on r, as with [Carry],
+// function of [pagestate.SessionFunc] look at must be on r, as with [AddState],
 // also if your own middleware put it into the context of the handler's request.
 //
 // A state that did not change is not sent again, unless the page shows its
@@ -35,19 +34,19 @@ import (
 func State[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) *T {
 	t.Helper()
 	a := read(t, m, r, res)
-	state, err := a.carried(reflect.TypeFor[*T]())
+	state, err := a.state(reflect.TypeFor[*T]())
 	if err != nil {
-		t.Fatalf("pagestatetest: the response carries no %v: %v", reflect.TypeFor[T](), err)
+		t.Fatalf("pagestatetest: the response has no %v: %v", reflect.TypeFor[T](), err)
 	}
 	return state.(*T)
 }
 
-// Unchanged fails the test if the response to r carries another state of the
-// component that acts than r did, or is one of this package's refusals, for
+// Unchanged fails the test if the response to r has another state of the
+// component that acts than r had, or is one of this package's refusals, for
 // which there is [Refused]. A state that was sealed again, but is the same, is
 // unchanged.
 //
-// It knows what r carried by its header Page-State, or by the body of a request
+// It knows what r had by its header Page-State, or by the body of a request
 // made with http.NewRequest; if that is nothing, the test ends. It reads
 // response and owner as [State] does.
 func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) {
@@ -59,7 +58,7 @@ func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http
 	}
 	sent := sentTokens(r)
 	if len(sent) == 0 {
-		t.Fatal("pagestatetest: the request carries no token, so there is nothing that could be unchanged")
+		t.Fatal("pagestatetest: the request has no token, so there is nothing that could be unchanged")
 	}
 	header := res.Header.Get(stateHeader)
 	if header == "" && (len(a.tokens) == 0 || slices.Contains(a.tokens, sent[0])) {
@@ -69,7 +68,7 @@ func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http
 	if err != nil {
 		t.Fatalf("pagestatetest: the token of the request does not open any more: %v", err)
 	}
-	after, err := a.carried(reflect.TypeOf(before))
+	after, err := a.state(reflect.TypeOf(before))
 	if errors.Is(err, errNone) {
 		return
 	}
@@ -128,9 +127,9 @@ func (a *answer) open(token string) (any, error) {
 
 var errNone = errors.New("none")
 
-// carried returns the state of that type that the response carries. errNone is
-// in the error if there is nothing that could be one.
-func (a *answer) carried(typ reflect.Type) (any, error) {
+// state returns the state of that type that the response has. errNone is in the
+// error if there is nothing that could be one.
+func (a *answer) state(typ reflect.Type) (any, error) {
 	header := a.res.Header.Get(stateHeader)
 	if header != "" {
 		state, err := a.open(header)

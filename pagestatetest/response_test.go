@@ -57,7 +57,7 @@ func TestStateAfterLogout(t *testing.T) {
 	}})
 	r := httptest.NewRequest("POST", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "user", Value: "ada"})
-	pagestatetest.Carry(t, a.mw, r, &counter{Count: 5})
+	pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
 	rec := httptest.NewRecorder()
 	a.mw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Cookie")
@@ -115,7 +115,7 @@ func TestStateIsLoaded(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	r := withUser(httptest.NewRequestWithContext(ctx, "POST", "/greedy", nil), "ada")
-	pagestatetest.Carry(t, a.mw, r, &greedy{Word: "tea"})
+	pagestatetest.AddState(t, a.mw, r, &greedy{Word: "tea"})
 	res := a.serve(r)
 	cancel() // the request is over
 	testkit.Want(t, "loaded", pagestatetest.State[greedy](t, a.mw, r, res).Loaded, "tea! for ada")
@@ -219,7 +219,7 @@ func TestUnchangedInAForm(t *testing.T) {
 	browser := pagestatetest.NewBrowser(t, server)
 	for length := range 60 { // tokens end in no, one and two "="
 		r := httptest.NewRequest("GET", server.URL, nil)
-		token := pagestatetest.Carry(t, a.mw, r, &counter{Note: strings.Repeat("x", length)})
+		token := pagestatetest.AddState(t, a.mw, r, &counter{Note: strings.Repeat("x", length)})
 		browser.Header.Set("Cookie", r.Header.Get("Cookie"))
 		same := browser.Page(token).Submit("/show", nil)
 		pagestatetest.Unchanged(t, a.mw, same.Request, same.Response)
@@ -232,7 +232,7 @@ func TestUnchangedWithoutAToken(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	r := httptest.NewRequest("GET", "/", nil)
 	res := a.serve(r)
-	wantOutcome(t, func(t testing.TB) { pagestatetest.Unchanged(t, a.mw, r, res) }, "carries no token")
+	wantOutcome(t, func(t testing.TB) { pagestatetest.Unchanged(t, a.mw, r, res) }, "has no token")
 }
 
 // TestUnchangedButSealedAgain: past half its idle life a token is replaced.
@@ -253,7 +253,7 @@ func TestRefused(t *testing.T) {
 			t.Run(accept+" "+code, func(t *testing.T) {
 				r := httptest.NewRequest("POST", "/fail?with="+code, nil)
 				r.Header.Set("Accept", accept)
-				pagestatetest.Carry(t, a.mw, r, &counter{})
+				pagestatetest.AddState(t, a.mw, r, &counter{})
 				res := a.serve(r)
 				pagestatetest.Refused(t, res, fmt.Errorf("wrapped: %w", err))
 				for other, err := range failures {

@@ -189,6 +189,6 @@ func TestSessionOfSCSInATest(t *testing.T) {
 	}
 	c.sessions.Put(ctx, "pagestate", rand.Text())
 	req := requestWith(ctx)
-	pagestatetest.Carry(t, c.mw, req, &Signup{Step: 1, Name: "Ada"})
+	pagestatetest.AddState(t, c.mw, req, &Signup{Step: 1, Name: "Ada"})
 	testkit.Want(t, "step", pagestatetest.State[Signup](t, c.mw, req, respond(handler, req)).Step, 2)
 }
