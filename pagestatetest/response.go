@@ -182,7 +182,10 @@ func sentTokens(r *http.Request) []string {
 	if r.GetBody != nil {
 		if body, err := r.GetBody(); err == nil {
 			raw, _ := io.ReadAll(body)
-			form, _ := url.QueryUnescape(string(raw))
+			form, err := url.QueryUnescape(string(raw))
+			if err != nil {
+				form = string(raw) // multipart, where nothing is escaped
+			}
 			text += "," + form
 		}
 	}

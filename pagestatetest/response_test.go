@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,8 +17,8 @@ import (
 	"github.com/pagestate/pagestate/pagestatetest"
 )
 
-// TestStateOfAFirstVisit: the session is made by the very response that carries
-// the state.
+// TestStateOfAFirstVisit: the session is made by the very response that has the
+// state.
 func TestStateOfAFirstVisit(t *testing.T) {
 	for name, binding := range bindings(t) {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +226,30 @@ func TestUnchangedInAForm(t *testing.T) {
 		pagestatetest.Unchanged(t, a.mw, same.Request, same.Response)
 		other := browser.Page(token).Submit("/increment", nil)
 		wantOutcome(t, func(t testing.TB) { pagestatetest.Unchanged(t, a.mw, other.Request, other.Response) }, `"Count":1`)
+	}
+}
+
+// TestUnchangedInAMultipartForm: nothing is escaped there, and a percent sign is
+// one.
+func TestUnchangedInAMultipartForm(t *testing.T) {
+	a := newApp(t, pagestate.Options{})
+	var body strings.Builder
+	w := multipart.NewWriter(&body)
+	w.WriteField("note", "100%")
+	browser := pagestatetest.NewBrowser(t, a.start(t))
+	w.WriteField("page_state", browser.Get("/").Tokens[0])
+	w.Close()
+	for path, want := range map[string]string{"/show": "", "/increment": `"Count":1`} {
+		r, err := http.NewRequest("POST", path, strings.NewReader(body.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", w.FormDataContentType())
+		page := browser.Page().Do(r)
+		got := outcome(t, func(t testing.TB) { pagestatetest.Unchanged(t, a.mw, page.Request, page.Response) })
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: failed with %q, want %q in it", path, got, want)
+		}
 	}
 }
 
