@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/internal/testkit"
@@ -35,7 +36,7 @@ func TestBrowserOverAllBindings(t *testing.T) {
 			browser.Header.Set("X-Session", "one")
 			page := browser.Get("/")
 			for i := 1; i <= 3; i++ {
-				page = page.Submit("/increment", nil)
+				page = page.Form("/increment").Submit()
 				page = page.Call("POST", "/increment-quietly", nil)
 				testkit.Want(t, "count", a.count(t, page), 2*i)
 			}
@@ -47,10 +48,10 @@ func TestBrowserOverAllBindings(t *testing.T) {
 func TestTabs(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	browser := pagestatetest.NewBrowser(t, a.start(t))
-	first := browser.Get("/").Submit("/increment", nil)
+	first := browser.Get("/").Form("/increment").Submit()
 	second := first
 	for range 3 {
-		first = first.Submit("/increment", nil)
+		first = first.Form("/increment").Submit()
 	}
 	second = second.Call("POST", "/increment", nil)
 	testkit.Want(t, "first tab", a.count(t, first), 4)
@@ -62,9 +63,9 @@ func TestGuard(t *testing.T) {
 	a := newApp(t, pagestate.Options{Guard: pagestate.NewGuard(10)})
 	page := pagestatetest.NewBrowser(t, a.start(t)).Get("/")
 	for i := 1; i <= 2; i++ {
-		next := page.Submit("/increment", nil)
+		next := page.Form("/increment").Submit()
 		testkit.Want(t, "count", a.count(t, next), i)
-		pagestatetest.Refused(t, page.Submit("/increment", nil).Response, pagestate.ErrConflict)
+		pagestatetest.Refused(t, page.Form("/increment").Submit().Response, pagestate.ErrConflict)
 		page = next
 	}
 }
@@ -74,8 +75,8 @@ func TestFormAndScript(t *testing.T) {
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	browser := pagestatetest.NewBrowser(t, server)
-	page := browser.Get("/").Submit("/increment", nil) // as a form does
-	page = page.Call("POST", "/increment", nil)        // as a script does
+	page := browser.Get("/").Form("/increment").Submit() // as a visitor does
+	page = page.Call("POST", "/increment", nil)          // as a script does
 	testkit.Want(t, "count", pagestatetest.State[Counter](t, mw, page.Request, page.Response).Count, 2)
 }
 
@@ -84,41 +85,22 @@ func TestOtherBrowser(t *testing.T) {
 	page := pagestatetest.NewBrowser(t, server).Get("/")
 	other := pagestatetest.NewBrowser(t, server)
 	other.Get("/")
-	pagestatetest.Refused(t, other.Page(page.Tokens...).Submit("/increment", nil).Response, pagestate.ErrInvalid)
+	pagestatetest.Refused(t, post(t, other, "/increment", page.Tokens...).Response, pagestate.ErrInvalid)
 	pagestatetest.Refused(t, other.Page(page.Tokens...).Call("POST", "/increment", nil).Response, pagestate.ErrInvalid)
 	pagestatetest.Refused(t, other.Page().Call("POST", "/increment", nil).Response, pagestate.ErrMissing)
 }
 
-// TestSubmitSendsFields: without a script, an attribute is not sent.
-func TestSubmitSendsFields(t *testing.T) {
-	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == "GET" {
-			fmt.Fprint(w, r.URL.Query().Get("page"))
-			return
-		}
-		r.ParseForm()
-		fmt.Fprintln(w, r.Header["Page-State"], r.PostForm["page_state"], r.PostForm["do"], r.Header.Get("Sec-Fetch-Site"))
-	}))
-	defer echo.Close()
-	const one, two = "gAAAAAone", "gAAAAA-t_wo=="
-	tests := []struct {
-		page         string
-		submit, call string
-	}{
-		{"<form data-page-state=" + one + "></form>", "[] []", "[gAAAAAone] []"},
-		{"<input type=hidden name=page_state value='" + two + "'>", "[] [gAAAAA-t_wo==]", "[gAAAAA-t_wo==] []"},
-		{"<INPUT\nvalue=\"" + one + "\"/><a>" + two + "</a>" + one, "[] [gAAAAAone]", "[gAAAAAone gAAAAA-t_wo==] []"},
-		{"<inputs " + one + ">", "[] []", "[gAAAAAone] []"},
-		{"nothing", "[] []", "[] []"},
+// post sends tokens as a form does that is nowhere in a page.
+func post(t *testing.T, b *pagestatetest.Browser, path string, tokens ...string) pagestatetest.Page {
+	t.Helper()
+	body := strings.NewReader(url.Values{"page_state": tokens}.Encode())
+	r, err := http.NewRequest("POST", path, body)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range tests {
-		page := pagestatetest.NewBrowser(t, echo).Get("/?page=" + url.QueryEscape(test.page))
-		testkit.Want(t, "submitted", page.Submit("/", url.Values{"do": {"up"}}).Text, test.submit+" [up] same-origin\n")
-		testkit.Want(t, "called", page.Call("POST", "/", url.Values{"do": {"up"}}).Text, test.call+" [up] same-origin\n")
-		testkit.Want(t, "called without a body", page.Call("PUT", "/", nil).Text, test.call+" [] same-origin\n")
-	}
-	page := pagestatetest.NewBrowser(t, echo).Page(one)
-	testkit.Want(t, "one's own", page.Submit("/", url.Values{"page_state": {two}}).Text, "[] [gAAAAA-t_wo==] [] same-origin\n")
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.Page().Do(r)
 }
 
 // TestTokensAfterCall: what a page holds when its script got a response.
@@ -160,7 +142,7 @@ func TestHeaders(t *testing.T) {
 	browser := pagestatetest.NewBrowser(t, server)
 	page := browser.Get("/")
 	browser.Header = http.Header{"sec-fetch-site": {"cross-site"}}
-	pagestatetest.Refused(t, page.Submit("/increment", nil).Response, pagestate.ErrCrossOrigin)
+	pagestatetest.Refused(t, page.Form("/increment").Submit().Response, pagestate.ErrCrossOrigin)
 	pagestatetest.Refused(t, page.Call("POST", "/increment", nil).Response, pagestate.ErrCrossOrigin)
 
 	r, err := http.NewRequest("POST", server.URL+"/increment", strings.NewReader("{}"))
@@ -174,8 +156,11 @@ func TestHeaders(t *testing.T) {
 
 // TestAnswersForWhomTheyAre: a form gets a page, and a script JSON.
 func TestAnswersForWhomTheyAre(t *testing.T) {
-	page := pagestatetest.NewBrowser(t, newApp(t, pagestate.Options{}).start(t)).Page("gAAAAAbad")
-	testkit.Want(t, "form", page.Submit("/increment", nil).Header.Get("Content-Type"), "text/html; charset=utf-8")
+	clock := new(pagestatetest.Clock)
+	browser := pagestatetest.NewBrowser(t, newApp(t, pagestate.Options{MaxAge: time.Minute, Clock: clock.Now}).start(t))
+	page := browser.Get("/")
+	clock.Advance(time.Hour)
+	testkit.Want(t, "form", page.Form("/increment").Submit().Header.Get("Content-Type"), "text/html; charset=utf-8")
 	testkit.Want(t, "script", page.Call("POST", "/increment", nil).Header.Get("Content-Type"), "application/json")
 }
 
@@ -184,7 +169,7 @@ func TestServerOfAnotherProgram(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	server := &httptest.Server{URL: a.start(t).URL}
 	page := pagestatetest.NewBrowser(t, server).Get("/")
-	testkit.Want(t, "count", a.count(t, page.Submit("/increment", nil)), 1)
+	testkit.Want(t, "count", a.count(t, page.Form("/increment").Submit()), 1)
 }
 
 func TestBrowserThatGetsNoAnswer(t *testing.T) {

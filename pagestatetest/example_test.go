@@ -144,16 +144,51 @@ func ExampleBrowser() {
 	defer server.Close()
 	browser := pagestatetest.NewBrowser(t, server)
 
-	page := browser.Get("/").Submit("/increment", url.Values{"really": {"yes"}})
+	page := browser.Get("/").Form("/increment").Submit()
 	duplicate := page
 	for range 3 {
 		page = page.Call("POST", "/increment", nil)
 	}
-	duplicate = duplicate.Submit("/increment", nil)
+	duplicate = duplicate.Form("/increment").Submit()
 
 	fmt.Println(pagestatetest.State[Counter](t, mw, page.Request, page.Response).Count)
 	fmt.Println(pagestatetest.State[Counter](t, mw, duplicate.Request, duplicate.Response).Count)
 	// Output:
 	// 4
 	// 2
+}
+
+// A question whose answer leads to another page.
+func ExamplePage_Form() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /question", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `<form method="post">
+			<input name="name" required maxlength="20">
+			<label><input type="checkbox" name="topping" value="cheese" checked> Cheese</label>
+			<label><input type="checkbox" name="topping" value="olives"> Olives</label>
+			<button name="do" value="save">Save for later</button>
+			<button name="do" value="order">Order</button>
+		</form>`)
+	})
+	mux.HandleFunc("POST /question", func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		answer := url.Values{"for": r.PostForm["name"], "with": r.PostForm["topping"], "then": r.PostForm["do"]}
+		http.Redirect(w, r, "/thanks?"+answer.Encode(), http.StatusSeeOther)
+	})
+	mux.HandleFunc("GET /thanks", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "A pizza with ", r.FormValue("with"), " for ", r.FormValue("for"))
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	question := pagestatetest.NewBrowser(t, server).Get("/question")
+	page := question.Form("/question").Fill("name", "Ada").Fill("topping", "olives").Press("Order")
+
+	fmt.Println(page.URL.RequestURI())
+	fmt.Println(page.Text)
+	fmt.Println(page.Back().URL.Path)
+	// Output:
+	// /thanks?for=Ada&then=order&with=olives
+	// A pizza with olives for Ada
+	// /question
 }

@@ -14,7 +14,7 @@
 //
 // Here handler is the application's, wrapped by mw.Handler. [Refused] and
 // [Unchanged] check what else can come back, a [Clock] makes tokens old, and a
-// [Browser] goes from page to page over HTTP.
+// [Browser] goes from page to page over HTTP, and fills in their forms.
 //
 // A refusal tells a client little. Its cause is in the log, which a test shows
 // if it has this as Options.Logger:
@@ -24,8 +24,8 @@
 // In the examples t is the test's *testing.T.
 package pagestatetest
 
-// This file makes the requests. What came back is looked at in response.go, and
-// browser.go does both over HTTP.
+// This file makes the requests. What came back is looked at in response.go.
+// Over HTTP, browser.go and form.go do both.
 
 import (
 	"context"

@@ -1,7 +1,7 @@
 package pagestatetest_test
 
-// Requests that carry a state, and what their responses carry. The helpers here
-// serve the other test files too.
+// Requests with a state, and what their responses have. The helpers here serve
+// the other test files too.
 
 import (
 	"context"
@@ -158,7 +158,7 @@ func showCounter(w io.Writer, c *counter) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "<form data-page-state=%q>%s<b>%d</b></form>", token, field, c.Count)
+	_, err = fmt.Fprintf(w, `<form method="post" action="/increment" data-page-state=%q>%s<button>%d</button></form>`, token, field, c.Count)
 	return err
 }
 

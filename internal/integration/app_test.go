@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate"
@@ -88,6 +90,18 @@ func (a *app) browser() *pagestatetest.Browser {
 
 // call has the script of a page post.
 func call(p pagestatetest.Page, path string) pagestatetest.Page { return p.Call("POST", path, nil) }
+
+// submit posts as a plain form does that is in no page.
+func submit(t *testing.T, b *pagestatetest.Browser, path string, form url.Values) pagestatetest.Page {
+	t.Helper()
+	r, err := http.NewRequest("POST", path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.Page().Do(r)
+}
 
 // wantStatus fails at once, since what follows a wrong answer says nothing.
 func wantStatus(t *testing.T, p pagestatetest.Page, status int) pagestatetest.Page {

@@ -135,7 +135,13 @@ func newSearchApp(t *testing.T, d *database) *app {
 
 // searchFor sends the form of a search page.
 func searchFor(p pagestatetest.Page, word string) pagestatetest.Page {
-	return p.Submit("/search", url.Values{"word": {word}})
+	return p.Form("/search").Fill("word", word).Submit()
+}
+
+// searchWith sends such a form with other tokens.
+func searchWith(t *testing.T, b *pagestatetest.Browser, word string, tokens ...string) pagestatetest.Page {
+	t.Helper()
+	return submit(t, b, "/search", url.Values{"word": {word}, "page_state": tokens})
 }
 
 func TestChildIsResumedWithNewArguments(t *testing.T) {
@@ -151,7 +157,7 @@ func TestChildIsResumedWithNewArguments(t *testing.T) {
 	page = searchFor(page, "tea")
 	testkit.WantText(t, "page", page.Text, `value="tea"`, `<ul><li>green tea</li><li>black tea</li></ul>`)
 	results := wantBody(t, call(ada.Page(page.Tokens[1]), "/long"), "[green tea black tea]")
-	page = searchFor(ada.Page(page.Tokens[0], results.Tokens[0]), "milk")
+	page = searchWith(t, ada, "milk", page.Tokens[0], results.Tokens[0])
 	testkit.WantText(t, "page", page.Text, `<ul><li>milk</li></ul>`)
 }
 
@@ -178,7 +184,7 @@ func TestChildTokens(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			res := searchFor(ada.Page(test.tokens...), "tea")
+			res := searchWith(t, ada, "tea", test.tokens...)
 			if test.want != nil {
 				pagestatetest.Refused(t, res.Response, test.want)
 				return

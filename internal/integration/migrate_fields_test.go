@@ -74,7 +74,7 @@ var orderPage = template.Must(template.New("").Parse(`<form method="post" action
 
 func TestFromHiddenFields(t *testing.T) {
 	before := browse(t, handler(moreByFields))
-	res := before.Page().Submit("/order", url.Values{"article": {"tea"}, "quantity": {"1"}, "price": {"0"}})
+	res := before.Page().Call("POST", "/order", url.Values{"article": {"tea"}, "quantity": {"1"}, "price": {"0"}})
 	testkit.WantText(t, "page before", res.Text, "<p>2 tea at 0</p>") // as the visitor wished
 
 	p := prices{"tea": 5}

@@ -147,9 +147,9 @@ func (s *shop) after(t *testing.T, post http.Handler) http.Handler {
 // sortedTab has two tabs look for other things, and sorts the first one.
 func sortedTab(browser *pagestatetest.Browser) pagestatetest.Page {
 	first, second := browser.Get("/articles"), browser.Get("/articles")
-	first = first.Submit("/articles", url.Values{"word": {"tea"}})
-	second.Submit("/articles", url.Values{"word": {"milk"}})
-	return first.Submit("/articles", url.Values{"sort": {"price"}})
+	first = first.Form("/articles").Fill("word", "tea").Submit()
+	second.Form("/articles").Fill("word", "milk").Submit()
+	return first.Call("POST", "/articles", url.Values{"sort": {"price"}})
 }
 
 func TestFromGorillaSessions(t *testing.T) {
@@ -172,11 +172,11 @@ func TestPageFromBeforeTheDeploy(t *testing.T) {
 	}))}
 	deployed := 0
 	browser := browse(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { versions[deployed].ServeHTTP(w, r) }))
-	old := browser.Get("/articles").Submit("/articles", url.Values{"word": {"tea"}})
+	old := browser.Get("/articles").Form("/articles").Fill("word", "tea").Submit()
 	deployed = 1
-	page := old.Submit("/articles", url.Values{"sort": {"price"}})
+	page := old.Call("POST", "/articles", url.Values{"sort": {"price"}})
 	testkit.WantText(t, "page", page.Text, "<p>tea by price</p>")
-	page = page.Submit("/articles", url.Values{"word": {"milk"}})
+	page = page.Form("/articles").Fill("word", "milk").Submit()
 	testkit.WantText(t, "page", page.Text, "<p>milk by price</p>")
-	testkit.WantText(t, "the old page again", old.Submit("/articles", url.Values{"sort": {"name"}}).Text, "<p>tea by name</p>")
+	testkit.WantText(t, "the old page again", old.Call("POST", "/articles", url.Values{"sort": {"name"}}).Text, "<p>tea by name</p>")
 }

@@ -143,8 +143,8 @@ func (c *club) after(t *testing.T) http.Handler {
 // answered has two tabs answer the first question, and returns them.
 func answered(browser *pagestatetest.Browser) (first, second pagestatetest.Page) {
 	first, second = browser.Get("/signup"), browser.Get("/signup")
-	first = first.Submit("/signup", url.Values{"answer": {"Ada"}})
-	second = second.Submit("/signup", url.Values{"answer": {"Grace"}})
+	first = first.Form("/signup").Fill("answer", "Ada").Submit()
+	second = second.Form("/signup").Fill("answer", "Grace").Submit()
 	return first, second
 }
 
@@ -153,7 +153,7 @@ func TestFromSCS(t *testing.T) {
 	testkit.WantText(t, "page before", mixed.Text, "<p>2: Ada, Grace</p>") // one form out of two
 
 	first, second := answered(browse(t, newClub().after(t)))
-	testkit.WantText(t, "first tab", first.Submit("/signup", url.Values{"answer": {"gold"}}).Text, "<p>2: Ada, gold</p>")
+	testkit.WantText(t, "first tab", first.Form("/signup").Fill("answer", "gold").Submit().Text, "<p>2: Ada, gold</p>")
 	testkit.WantText(t, "second tab", second.Text, "<p>1: Grace, </p>")
 }
 
@@ -161,20 +161,20 @@ func TestLoginWithSCS(t *testing.T) {
 	browser := browse(t, newClub().after(t))
 	anonymous := browser.Get("/signup")
 	login := url.Values{"user": {"ada"}}
-	wantStatus(t, browser.Page().Submit("/login", login), http.StatusOK)
-	pagestatetest.Refused(t, anonymous.Submit("/signup", nil).Response, pagestate.ErrInvalid)
+	wantStatus(t, browser.Page().Call("POST", "/login", login), http.StatusOK)
+	pagestatetest.Refused(t, anonymous.Form("/signup").Submit().Response, pagestate.ErrInvalid)
 
 	adas := browser.Get("/signup")
-	testkit.WantText(t, "Ada's page", adas.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
-	wantStatus(t, browser.Page().Submit("/login", login), http.StatusOK)
-	pagestatetest.Refused(t, adas.Submit("/signup", nil).Response, pagestate.ErrInvalid)
+	testkit.WantText(t, "Ada's page", adas.Form("/signup").Fill("answer", "Ada").Submit().Text, "<p>1: Ada, </p>")
+	wantStatus(t, browser.Page().Call("POST", "/login", login), http.StatusOK)
+	pagestatetest.Refused(t, adas.Form("/signup").Submit().Response, pagestate.ErrInvalid)
 
-	here := browser.Get("/signup").Submit("/login-here", nil)
-	testkit.WantText(t, "the page of a login", here.Submit("/signup", url.Values{"answer": {"Ada"}}).Text, "<p>1: Ada, </p>")
+	here := browser.Get("/signup").Call("POST", "/login-here", nil)
+	testkit.WantText(t, "the page of a login", here.Form("/signup").Fill("answer", "Ada").Submit().Text, "<p>1: Ada, </p>")
 
 	again := browser.Get("/signup")
-	wantStatus(t, browser.Page().Submit("/logout", nil), http.StatusOK)
-	pagestatetest.Refused(t, again.Submit("/signup", nil).Response, pagestate.ErrInvalid)
+	wantStatus(t, browser.Page().Call("POST", "/logout", nil), http.StatusOK)
+	pagestatetest.Refused(t, again.Form("/signup").Submit().Response, pagestate.ErrInvalid)
 	wantStatus(t, browser.Get("/signup"), http.StatusOK)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func TestStaleAnswers(t *testing.T) {
 	}{
 		{"a script", call(row, "/row"), "application/json", false},
 		{"htmx", call(htmxRow, "/row"), "application/json", true},
-		{"a plain form", ada.Page(row.Tokens...).Submit("/row", nil), "text/html; charset=utf-8", false},
+		{"a plain form", submit(t, ada, "/row", url.Values{"page_state": row.Tokens}), "text/html; charset=utf-8", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -188,7 +189,7 @@ func TestThrottleOfASession(t *testing.T) {
 	for _, p := range []pagestatetest.Page{
 		call(forged(b), "/change"),
 		call(page, "/change"), // nobody looks whether it is valid
-		b.Page(page.Tokens...).Submit("/change", nil),
+		submit(t, b, "/change", url.Values{"page_state": page.Tokens}),
 		page.Call("GET", "/change", nil),
 	} {
 		wantStatus(t, p, http.StatusTooManyRequests)
