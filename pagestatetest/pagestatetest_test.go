@@ -265,6 +265,26 @@ func TestAddState(t *testing.T) {
 	}
 }
 
+func TestStateOfARedirect(t *testing.T) {
+	for name, binding := range bindings(t) {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, pagestate.Options{Session: binding})
+			handler := a.mw.Handler(pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+				c.Count++
+				return pagestate.Redirect(w, r, "/", c)
+			}))
+			r := httptest.NewRequest("POST", "/increment", nil)
+			r.Header.Set("X-Session", "one")
+			pagestatetest.AddState(t, a.mw, r, &counter{Count: 5})
+			rec := httptest.NewRecorder()
+			handler.ServeHTTP(rec, r)
+			testkit.Want(t, "status", rec.Code, 303)
+			testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 6)
+			wantOutcome(t, func(t testing.TB) { pagestatetest.Unchanged(t, a.mw, r, rec.Result()) }, "compare what State returns")
+		})
+	}
+}
+
 func TestNewRequest(t *testing.T) {
 	a := newApp(t, pagestate.Options{})
 	r := pagestatetest.NewRequest(t, a.mw, "PUT", "/increment?x=y", strings.NewReader("body"), counter{Count: 1})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -21,7 +22,9 @@ import (
 )
 
 // State returns the T whose token the response to r has: in the header
-// Page-State, and otherwise in the page, wherever in its body it stands. The test ends if there is none, or more than one in the page.
+// Page-State, and otherwise in the page, wherever in its body it stands. Of a
+// response of [pagestate.Redirect] it is the T that is carried, as the page finds
+// it. The test ends if there is none, or more than one in the page.
 //
 // The token is opened for the owner of r, with the cookies that the response
 // sets, and loaded, with the context of r. What Options.User, Load or the
@@ -34,6 +37,9 @@ import (
 func State[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) *T {
 	t.Helper()
 	a := read(t, m, r, res)
+	if carried := arrive[T](a); carried != nil {
+		return carried
+	}
 	state, err := a.state(reflect.TypeFor[*T]())
 	if err != nil {
 		t.Fatalf("pagestatetest: the response has no %v: %v", reflect.TypeFor[T](), err)
@@ -48,7 +54,8 @@ func State[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *h
 //
 // It knows what r had by its header Page-State, or by the body of a request
 // made with http.NewRequest; if that is nothing, the test ends. It reads
-// response and owner as [State] does.
+// response and owner as [State] does. Of what a redirect carries it knows nothing,
+// and the test ends.
 func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) {
 	t.Helper()
 	a := read(t, m, r, res)
@@ -59,6 +66,9 @@ func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http
 	sent := sentTokens(r)
 	if len(sent) == 0 {
 		t.Fatal("pagestatetest: the request has no token, so there is nothing that could be unchanged")
+	}
+	if a.carriesTo() != "" {
+		t.Fatal("pagestatetest: the response carries states over a redirect, and not in a token; compare what State returns")
 	}
 	header := res.Header.Get(stateHeader)
 	if header == "" && (len(a.tokens) == 0 || slices.Contains(a.tokens, sent[0])) {
@@ -164,6 +174,35 @@ func (a *answer) state(typ reflect.Type) (any, error) {
 		return nil, fmt.Errorf("%w: the token in its header is of another component", errNone)
 	}
 	return nil, fmt.Errorf("%w: it is %s, without a token in its header or body%s", errNone, a, a.hint())
+}
+
+// carriesTo returns the path and query that the response carries states to, "" if it
+// is no such redirect.
+func (a *answer) carriesTo() string {
+	to, err := url.Parse(a.res.Header.Get("Location"))
+	if err != nil || !to.Query().Has("page_state") {
+		return ""
+	}
+	return to.RequestURI()
+}
+
+// arrive returns the T that a redirect carries, nil if it carries none.
+func arrive[T any](a *answer) (found *T) {
+	to := a.carriesTo()
+	if to == "" {
+		return nil
+	}
+	page := httptest.NewRequest("GET", to, nil).WithContext(a.r.Context())
+	page.Header = a.r.Header.Clone()
+	page.Header.Del(stateHeader)
+	page.TLS, page.Host = a.r.TLS, a.r.Host
+	a.m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fresh := new(T)
+		if state, err := pagestate.FromOrAttach(r.Context(), fresh); err == nil && state != fresh {
+			found = state
+		}
+	})).ServeHTTP(httptest.NewRecorder(), page)
+	return found
 }
 
 func (a *answer) hint() string {
