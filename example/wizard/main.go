@@ -51,12 +51,15 @@ func routes() http.Handler {
 	return mux
 }
 
-// page shows a step, to a visitor who comes to it in any way.
+// page shows a step. Whoever comes to it by an old link begins at the first.
 func page(name string) http.Handler {
 	return pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
 		report, err := pagestate.FromOrAttach(r.Context(), &Report{})
 		if err != nil {
 			return err
+		}
+		if name != "who" && report.Name == "" {
+			return pagestate.Redirect(w, r, "/")
 		}
 		return show(w, http.StatusOK, name, report)
 	})
