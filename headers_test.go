@@ -31,6 +31,21 @@ func TestQuotedCacheControl(t *testing.T) {
 	testkit.Want(t, "Cache-Control", res.Header.Get("Cache-Control"), "private, no-cache")
 }
 
+func TestOwnCacheControl(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{CacheControl: "private, no-store"})
+	page := a.browser().Get("/")
+	testkit.Want(t, "page", page.Header.Get("Cache-Control"), "private, no-store")
+	res := a.browser().Call("POST", "/increment", "garbage")
+	testkit.Want(t, "error", res.Header.Get("Cache-Control"), "no-store")
+	res = a.browser().serve("GET", "/cached", "", func(w http.ResponseWriter, r *http.Request) {
+		if err := pagestate.Attach(r.Context(), &counter{}); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Cache-Control", "public")
+	})
+	testkit.Want(t, "of a handler", res.Header.Get("Cache-Control"), "private, no-store")
+}
+
 func TestWriterCacheControl(t *testing.T) {
 	const all = "Cookie, Page-State, HX-Request, Accept"
 	file := filepath.Join(t.TempDir(), "a.txt")
