@@ -60,9 +60,13 @@ func TestFormAnsweredWithoutItsField(t *testing.T) {
 	}
 }
 
-// The cause in the log says where the token may have been left.
+// The cause in the log says where the token may have been left, and nothing of
+// what the visitor sent.
 func TestMissingStateSaysWhy(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{MaxTokenBytes: 1 << 10})
+	a := newCounterApp(t, pagestate.Options{
+		MaxTokenBytes: 1 << 10,
+		Sources:       []pagestate.Source{pagestate.HeaderSource("Page-State"), pagestate.FormSource("page_state"), pagestate.JSONSource("state")},
+	})
 	b := a.browser()
 	token := b.Get("/").Field()
 	behindFile := func() (io.Reader, string) {
@@ -89,7 +93,12 @@ func TestMissingStateSaysWhy(t *testing.T) {
 		{"no token", strings.NewReader("a=b"), "application/x-www-form-urlencoded", "", 400, "carries no such state"},
 		{"behind a file", upload, multipartType, "", 400, "before the first file"},
 		{"compressed", strings.NewReader("\x1f\x8b"), "application/x-www-form-urlencoded", "gzip", 400, "Content-Encoding"},
+		{"compressed JSON", strings.NewReader("\x1f\x8b"), "application/json", "gzip", 400, "Content-Encoding"},
+		{"compressed in an unknown way", strings.NewReader("a=b"), "application/x-www-form-urlencoded", private, 400, "Content-Encoding"},
 		{"malformed", strings.NewReader("--b\r\nno colon"), "multipart/form-data; boundary=b", "", 400, "looking for the field"},
+		{"with a token in place of a header", strings.NewReader("--b\r\n" + token + private + "\r\n\r\n"), "multipart/form-data; boundary=b", "", 400, "malformed"},
+		{"with a token behind the boundary", strings.NewReader("--b\r\nA: b\r\n\r\n\r\n--b" + token + private + "\r\n\r\n"), "multipart/form-data; boundary=b", "", 400, "malformed"},
+		{"cut short", strings.NewReader("--b\r\nContent-Disposition: form-data; name=page_state\r\n\r\n" + token), "multipart/form-data; boundary=b", "", 400, "unexpected EOF"},
 		{"longer than is looked at", strings.NewReader("a=" + strings.Repeat("b", 2<<20)), "application/x-www-form-urlencoded", "", 413, "beyond the limit"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -101,6 +110,7 @@ func TestMissingStateSaysWhy(t *testing.T) {
 			}
 			testkit.Want(t, "status", b.Send(r).StatusCode, test.status)
 			testkit.WantText(t, "log", a.log.String(), test.cause)
+			wantNothingSecret(t, a.log.String(), nil)
 			testkit.Want(t, "an error", strings.Contains(a.log.String(), "level=ERROR"), false)
 		})
 	}

@@ -139,16 +139,16 @@ func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 	if len(found) > 0 {
 		return found, nil
 	}
-	return nil, s.whyNone(r, err)
+	return nil, whyNone(r, fmt.Sprintf("the field %q", s.field), err)
 }
 
-// whyNone says why a form holds no token, if it may hold one all the same.
-func (s formSource) whyNone(r *http.Request, err error) error {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" {
-		return &notLooked{fmt.Errorf("the body has the Content-Encoding %q, and is not decoded to look for the field %q", encoding, s.field)}
+// whyNone says why a body holds no token there, if it may hold one all the same.
+func whyNone(r *http.Request, where string, err error) error {
+	if r.Header.Get("Content-Encoding") != "" {
+		return &notLooked{fmt.Errorf("the body has a Content-Encoding, and is not decoded to look for %s", where)}
 	}
 	if err != nil {
-		return &notLooked{fmt.Errorf("looking for the field %q: %w", s.field, err)}
+		return &notLooked{fmt.Errorf("looking for %s: %w", where, err)}
 	}
 	return nil
 }
@@ -183,20 +183,22 @@ func unescapesTo(key []byte, field string) bool {
 var (
 	errBehindFile = errors.New("the form has a file, and only what comes before the first file is looked at; put the token there")
 	errManyParts  = fmt.Errorf("the form has more than %d parts", maxFound)
+	errMalformed  = errors.New("the form is malformed")
 )
 
 // multipartValues returns the values of field that come before the first file.
 // With an error, it did not look at the whole form.
 func multipartValues(body io.Reader, boundary, field string) ([]string, error) {
 	var found []string
-	parts := multipart.NewReader(body, boundary)
+	read := &faultReader{Reader: body}
+	parts := multipart.NewReader(read, boundary)
 	for range maxFound {
 		part, err := parts.NextPart()
 		if err == io.EOF {
 			return found, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, read.why(err)
 		}
 		if part.FileName() != "" {
 			return found, errBehindFile
@@ -206,11 +208,39 @@ func multipartValues(body io.Reader, boundary, field string) ([]string, error) {
 		}
 		token, err := io.ReadAll(part)
 		if err != nil {
-			return nil, err
+			return nil, read.why(err)
 		}
 		found = append(found, string(token))
 	}
 	return nil, errManyParts
+}
+
+// faultReader notes why it could not be read on. Errors of package multipart
+// repeat lines of the form, which may hold a token or what a visitor typed.
+type faultReader struct {
+	io.Reader
+	fault error
+}
+
+func (r *faultReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		r.fault = err
+	}
+	return n, err
+}
+
+// why returns what stands behind an error of package multipart, and nothing of
+// the form.
+func (r *faultReader) why(err error) error {
+	switch {
+	case r.fault != nil:
+		return r.fault
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	default:
+		return errMalformed
+	}
 }
 
 // JSONSource finds tokens in a JSON body: path is the object keys that lead to
@@ -234,13 +264,13 @@ func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 		return nil, nil
 	}
 	value, err := replay.PeekAll(r, limit)
-	if err != nil {
-		return nil, &notLooked{fmt.Errorf("looking for the JSON member %q: %w", strings.Join(s.path, "."), err)}
-	}
 	for _, key := range s.path {
 		value = jsonMember(value, key)
 	}
-	return nonEmpty(jsonStrings(value)), nil
+	if found := nonEmpty(jsonStrings(value)); len(found) > 0 {
+		return found, nil
+	}
+	return nil, whyNone(r, fmt.Sprintf("the JSON member %q", strings.Join(s.path, ".")), err)
 }
 
 // jsonMember returns the value of key in the object that data begins with. It
