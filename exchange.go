@@ -677,6 +677,7 @@ func (x *exchange) discard() {
 // fail sees to it that no change is sealed, and answers err unless the response
 // has begun; so says begun of a writer that holds back what it is given.
 func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun bool) {
+	err = ifEnded(r.Context(), err)
 	if begun || x.hasBegun() {
 		x.giveUp(sealArrived)
 		x.logFailure("pagestate: the handler failed after its answer had begun", err)

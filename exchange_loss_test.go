@@ -4,9 +4,11 @@ package pagestate_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -112,6 +114,66 @@ func TestMissingStateSaysWhy(t *testing.T) {
 			testkit.WantText(t, "log", a.log.String(), test.cause)
 			wantNothingSecret(t, a.log.String(), nil)
 			testkit.Want(t, "an error", strings.Contains(a.log.String(), "level=ERROR"), false)
+		})
+	}
+}
+
+// A method may be as long as the headers, and is a visitor's choice.
+func TestLongMethodInTheLog(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{})
+	a.browser().Send(a.browser().Request(strings.Repeat("M", 2000), "/increment", nil))
+	testkit.WantText(t, "log", a.log.String(), "method=MMMM")
+	testkit.Want(t, "short", len(a.log.String()) < 500, true)
+}
+
+// A client that goes away in the middle of its upload is no failure of the server,
+// whichever call meets it. Nor is what the handler makes of it.
+func TestAbortedUpload(t *testing.T) {
+	fileForm := "--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\nabc"
+	for name, test := range map[string]struct {
+		contentType, body string
+		read              func(w http.ResponseWriter, r *http.Request) error
+	}{
+		"ReadAll":            {"text/plain", "abc", func(_ http.ResponseWriter, r *http.Request) error { _, err := io.ReadAll(r.Body); return err }},
+		"ParseForm":          {"application/x-www-form-urlencoded", "a=b", func(_ http.ResponseWriter, r *http.Request) error { return r.ParseForm() }},
+		"ParseMultipartForm": {"multipart/form-data; boundary=b", fileForm, func(_ http.ResponseWriter, r *http.Request) error { return r.ParseMultipartForm(1 << 20) }},
+		"words of its own": {"text/plain", "abc", func(_ http.ResponseWriter, r *http.Request) error {
+			if _, err := io.ReadAll(r.Body); err != nil {
+				return errors.New("saving the file failed")
+			}
+			return nil
+		}},
+		"after the answer began": {"text/plain", "abc", func(w http.ResponseWriter, r *http.Request) error {
+			fmt.Fprint(w, "thank you")
+			_, err := io.ReadAll(r.Body)
+			return err
+		}},
+		"WriteError": {"text/plain", "abc", func(w http.ResponseWriter, r *http.Request) error {
+			_, err := io.ReadAll(r.Body)
+			pagestate.WriteError(w, r, err)
+			return nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newWriterApp(t, pagestate.Options{})
+			began, gone := make(chan bool, 1), make(chan bool)
+			a.mux.Handle("POST /upload", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, _ *writerState) error {
+				began <- true
+				<-gone
+				return test.read(w, r)
+			}))
+			conn, err := net.Dial("tcp", strings.TrimPrefix(a.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 10000\r\nPage-State: %s\r\n\r\n%s",
+				test.contentType, a.seal(&writerState{}), test.body)
+			<-began
+			conn.Close()
+			close(gone)
+			a.running.Wait()
+			testkit.WantText(t, "log", a.log.String(), "level=WARN", "code=StateUnavailable", "the request has ended")
+			testkit.Want(t, "an error", a.logged("level=ERROR"), 0)
 		})
 	}
 }

@@ -69,6 +69,10 @@ func (m *Middleware) log(ctx context.Context, level slog.Level, kind lineKind, a
 
 const refused = "pagestate: request refused"
 
+// maxMethod is how much is logged of a method, which may be anything that a
+// visitor sends.
+const maxMethod = 20
+
 // logFailure logs the cause of an error. A path may hold a row's key, so only its
 // pattern is logged.
 func (x *exchange) logFailure(what string, err error) {
@@ -80,7 +84,7 @@ func (x *exchange) logFailure(what string, err error) {
 		slog.String("code", code),
 		slog.Int("status", status),
 		slog.String("cause", err.Error()),
-		slog.String("method", x.r.Method),
+		slog.String("method", x.r.Method[:min(len(x.r.Method), maxMethod)]),
 		slog.String("pattern", x.r.Pattern),
 	}
 	kind := lineKind{text: what, component: code, pattern: x.r.Pattern}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -86,14 +87,16 @@ var ErrConflict = errors.New("pagestate: this revision of the state was already 
 // number, their size, or what is inside them, and for a body that is too long to
 // be looked at for tokens. It is also returned for a state that is too large to be
 // sealed; the error names the field that holds the most. The client gets 413
-// StateTooLarge and should report it. So it does for the [*http.MaxBytesError] that
-// a handler returns.
+// StateTooLarge and should report it. So it does for the [*http.MaxBytesError] or
+// [multipart.ErrMessageTooLarge] that a handler returns.
 var ErrTooLarge = errors.New("pagestate: the state is over a limit")
 
 // ErrUnavailable says that the data behind a state can't be reached at the
 // moment. Applications return it, alone or wrapped, from Load or Fetch;
 // context.DeadlineExceeded and context.Canceled mean the same. The client gets
-// 503 StateUnavailable and may try again with the same token.
+// 503 StateUnavailable and may try again with the same token. So it does for every
+// error of [Handle] and [WriteError] that would be a 500 StateError, once the
+// context of the request has ended, as when the client goes away during an upload.
 var ErrUnavailable = errors.New("pagestate: the data behind the state is unavailable")
 
 // A StaleError says which component is stale, and why. It is an [ErrStale], so
@@ -196,10 +199,21 @@ func answerTo(err error) answer {
 	return failed
 }
 
-// isBodyTooLarge reports whether err is that of http.MaxBytesReader.
+// isBodyTooLarge reports whether err is that of http.MaxBytesReader, or of a
+// multipart form whose fields are over net/http's own limit.
 func isBodyTooLarge(err error) bool {
 	var tooLarge *http.MaxBytesError
-	return errors.As(err, &tooLarge)
+	return errors.As(err, &tooLarge) || errors.Is(err, multipart.ErrMessageTooLarge)
+}
+
+// ifEnded returns an error that means nothing to a client as an ErrUnavailable if
+// ctx, of the request, has ended: the client went away, which shows as an error of
+// whatever was asked last, such as the body or a database.
+func ifEnded(ctx context.Context, err error) error {
+	if _, code := Status(err); ctx.Err() == nil || code != failed.code {
+		return err
+	}
+	return fmt.Errorf("%w: the request has ended: %w", ErrUnavailable, err)
 }
 
 // Status returns the HTTP status and the code that err means to a client, as
@@ -214,7 +228,7 @@ func isBodyTooLarge(err error) bool {
 //	400 MissingState         ErrMissing
 //	403 CrossOriginState     ErrCrossOrigin
 //	403 ForbiddenState       ErrForbidden
-//	413 StateTooLarge        ErrTooLarge, *http.MaxBytesError
+//	413 StateTooLarge        ErrTooLarge, *http.MaxBytesError, multipart.ErrMessageTooLarge
 //	503 StateUnavailable     ErrUnavailable, context.DeadlineExceeded, context.Canceled
 //	500 StateError           everything else
 //
@@ -258,6 +272,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
 	}
+	err = ifEnded(r.Context(), err)
 	if x, _ := exchangeOf(r.Context()); x != nil {
 		x.refuse(err)
 	} else if errors.Is(err, ErrNoMiddleware) {

@@ -9,6 +9,7 @@ import (
 	"html"
 	"io"
 	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -39,6 +40,8 @@ var staleTable = []struct {
 	{pagestate.ErrCrossOrigin, 403, "CrossOriginState"},
 	{pagestate.ErrForbidden, 403, "ForbiddenState"},
 	{pagestate.ErrTooLarge, 413, "StateTooLarge"},
+	{&http.MaxBytesError{Limit: 1}, 413, "StateTooLarge"},
+	{multipart.ErrMessageTooLarge, 413, "StateTooLarge"},
 	{pagestate.ErrUnavailable, 503, "StateUnavailable"},
 	{context.DeadlineExceeded, 503, "StateUnavailable"},
 	{context.Canceled, 503, "StateUnavailable"},
