@@ -35,7 +35,8 @@ type Model[K comparable, T any] struct {
 	// for a missing key except for case, or for white space around it, is a
 	// failure and not a missing row: the database compares keys in another way
 	// than Go does, as with a collation that ignores case, or a column of type
-	// CHAR.
+	// CHAR. A missing key of which another spelling was found is asked for once
+	// more, to know.
 	//
 	// Its errors are those of a [Loader]: [ErrStale], sql.ErrNoRows and what
 	// Options.IsStale accepts mean that what the state refers to is gone, the
@@ -124,10 +125,40 @@ func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, erro
 			others = append(others, row)
 		}
 	}
-	if missing > 0 && m.otherSpelling(rows, others) {
+	if missing == 0 {
+		return rows, nil
+	}
+	if m.otherSpelling(rows, others) {
 		return nil, errSpelling
 	}
+	again := spelledLikeFound(rows)
+	if len(again) == 0 {
+		return rows, nil
+	}
+	more, err := m.fetchInto(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(rows, more)
 	return rows, nil
+}
+
+// spelledLikeFound returns the missing keys that another spelling of was asked for
+// and found: the database may have taken both for one row, and returned it once.
+// Asked for these alone, it shows that.
+func spelledLikeFound(rows rowsByKey) (missing []any) {
+	found := make(map[any]bool)
+	for key, row := range rows {
+		if row != nil {
+			found[foldKey(key)] = true
+		}
+	}
+	for key, row := range rows {
+		if row == nil && found[foldKey(key)] {
+			missing = append(missing, key)
+		}
+	}
+	return missing
 }
 
 // otherSpelling reports whether one of the rows nobody asked for has the key of
