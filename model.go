@@ -143,9 +143,9 @@ func (m Model[K, T]) fetchInto(ctx context.Context, keys []any) (rowsByKey, erro
 	return rows, nil
 }
 
-// spelledLikeFound returns the missing keys that another spelling of was asked for
-// and found: the database may have taken both for one row, and returned it once.
-// Asked for these alone, it shows that.
+// spelledLikeFound returns the missing keys of which another spelling was found:
+// the database may have taken both for one row, and returned it once. Asked for
+// these alone, it shows that.
 func spelledLikeFound(rows rowsByKey) (missing []any) {
 	found := make(map[any]bool)
 	for key, row := range rows {
@@ -335,11 +335,64 @@ func (in *instance) noteRows() {
 		if in.rows == nil {
 			in.rows = make(rowsByValue)
 		}
-		if reflect.DeepEqual(now, now) && !in.rows.has(id, now) { // what holds a function equals nothing
-			in.rows[id] = append(in.rows[id], now)
+		known := copyOf(row, maxCopied).Interface()
+		if reflect.DeepEqual(known, now) && !in.rows.has(id, now) { // what holds a function equals nothing
+			in.rows[id] = append(in.rows[id], known)
 		}
 		return false
 	})
+}
+
+// maxCopied is how deep a row is copied. Only a slice or map of interfaces may be
+// part of itself.
+const maxCopied = 16
+
+// copyOf returns a copy of v with slices and maps of its own, since a handler may
+// change an element in place. What stands behind a pointer is not the row's own,
+// and no unexported field can be copied this way: v shares both.
+func copyOf(v reflect.Value, depth int) reflect.Value {
+	c := reflect.New(v.Type()).Elem()
+	c.Set(v)
+	if depth == 0 {
+		return c
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := c.Field(i); f.CanSet() {
+				f.Set(copyOf(f, depth-1))
+			}
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+			reflect.Copy(c, v)
+			copyElements(c, depth-1)
+		}
+	case reflect.Array:
+		copyElements(c, depth-1)
+	case reflect.Map:
+		if !v.IsNil() {
+			c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+			for it := v.MapRange(); it.Next(); {
+				c.SetMapIndex(it.Key(), copyOf(it.Value(), depth-1))
+			}
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			c.Set(copyOf(v.Elem(), depth-1))
+		}
+	}
+	return c
+}
+
+func copyElements(c reflect.Value, depth int) {
+	if kind := c.Type().Elem().Kind(); kind <= reflect.Complex128 || kind == reflect.String {
+		return // which share nothing
+	}
+	for i := range c.Len() {
+		c.Index(i).Set(copyOf(c.Index(i), depth))
+	}
 }
 
 func (r rowsByValue) has(id rowID, row any) bool {

@@ -978,12 +978,15 @@ func TestModelFetchReturnsMore(t *testing.T) {
 
 type (
 	modelContact struct {
-		ID    int
-		Name  string
-		Tags  []string
-		Boss  *modelContact
-		onAdd func()
+		ID     int
+		Name   string
+		Tags   []string
+		Phones map[string][]modelPhone
+		Extra  any
+		Boss   *modelContact
+		onAdd  func()
 	}
+	modelPhone struct{ Number string }
 	modelCard  struct{ Contact modelContact }
 	modelDraft struct {
 		pagestate.Component
@@ -1009,7 +1012,12 @@ func (d *modelDraft) Load(context.Context) error {
 func TestModelRowsHeldByValueThatChange(t *testing.T) {
 	function := false
 	fresh := func(id int) *modelContact {
-		c := &modelContact{ID: id, Name: fmt.Sprint("contact ", id), Tags: []string{"a"}, Boss: &modelContact{ID: 99}}
+		extra := map[string]any{"a": "b"}
+		extra["self"] = extra
+		c := &modelContact{
+			ID: id, Name: fmt.Sprint("contact ", id), Tags: []string{"a"}, Boss: &modelContact{ID: 99},
+			Phones: map[string][]modelPhone{"home": {{"1"}}}, Extra: extra,
+		}
 		if function {
 			c.onAdd = func() {}
 		}
@@ -1037,6 +1045,11 @@ func TestModelRowsHeldByValueThatChange(t *testing.T) {
 		"in an interface":      {func(d *modelDraft) { d.Any.(*modelCard).Contact.Name = private }, "Any.Contact"},
 		"in a map":             {func(d *modelDraft) { c := d.ByName[private]; c.Name = "new"; d.ByName[private] = c }, "ByName[]"},
 		"a slice":              {func(d *modelDraft) { d.Draft.Tags = append(d.Draft.Tags, private) }, "Draft"},
+		"an element":           {func(d *modelDraft) { d.Draft.Tags[0] = private }, "Draft"},
+		"an entry":             {func(d *modelDraft) { d.Draft.Phones["home"][0].Number = private }, "Draft"},
+		"in an interface of it": {func(d *modelDraft) {
+			d.Draft.Extra.(map[string]any)["self"].(map[string]any)["a"] = private
+		}, "Draft"},
 		"moved and changed": {func(d *modelDraft) {
 			d.Cards[0], d.Cards[1] = d.Cards[1], d.Cards[0]
 			d.Cards[0].Contact.Name = private
