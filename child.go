@@ -191,6 +191,7 @@ func (x *exchange) openFurther(ctx context.Context, p place, prepare func(any)) 
 	if x.safe {
 		in.onlyRead()
 	}
+	in.next = in.Revision // nothing is claimed for it
 	return &in, nil
 }
 

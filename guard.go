@@ -37,7 +37,9 @@ import (
 // Requests with the methods GET, HEAD, OPTIONS and TRACE are not claimed: looking
 // at a page again, ahead of time or with Back uses nothing up. So do nothing in
 // answer to them that may happen only once. What they seal has the revision of the
-// token that they bring, and is used up together with it.
+// token that they bring, and is used up together with it. So has what any request
+// seals of a child of the component that acts; where there is no lifetime, that may
+// outlive the record.
 //
 // A guard knows the tokens of one page. Reloading the page starts a new
 // instance, so what a person may do only once is for the application to see to,

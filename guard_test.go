@@ -487,6 +487,40 @@ func TestGuardEndsWhatLookingMadeOfAChild(t *testing.T) {
 	}
 }
 
+// A request of the parent claims none of its children. So what it seals of one is
+// used up together with what that was made of, too.
+func TestGuardEndsWhatAParentMadeOfAChild(t *testing.T) {
+	for used := range 4 {
+		a := newFamilyApp(t, pagestate.Options{Guard: pagestate.NewGuard(100)})
+		a.mux.Handle("/touch", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, parent *counter) error {
+			child, err := pagestate.Child[counter](r.Context(), parent, "it", nil)
+			if err != nil {
+				return err
+			}
+			child.Count++
+			token, err := child.StateToken()
+			io.WriteString(w, token)
+			return err
+		}))
+		b := a.browser()
+		page := strings.Fields(b.Get("/").Body)
+		parent, made := page[0], page[1:]
+		for range 3 {
+			got := b.Call("POST", "/touch", parent, made[len(made)-1])
+			parent, made = got.Token(), append(made, got.Body)
+		}
+		next := b.Call("POST", "/child", made[used])
+		testkit.Want(t, "the first use", next.StatusCode, 200)
+		for i, token := range made {
+			testkit.Want(t, fmt.Sprint("then ", i), b.Call("POST", "/child", token).StatusCode, 409)
+		}
+		got := b.Call("POST", "/touch", parent, made[used])
+		testkit.Want(t, "what a parent makes of a used one", b.Call("POST", "/child", got.Body).StatusCode, 409)
+		got = b.Call("POST", "/touch", got.Token(), next.Token())
+		testkit.Want(t, "what a parent makes of its successor", b.Call("POST", "/child", got.Body).StatusCode, 200)
+	}
+}
+
 func newFamilyApp(t *testing.T, o pagestate.Options) *app {
 	t.Helper()
 	r := pagestate.NewRegistry()
