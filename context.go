@@ -159,6 +159,9 @@ func (x *exchange) tokenOf(in *instance) (string, error) {
 	switch {
 	case x.verdict != sealChanges && acts:
 		if err := in.mustHold(x.acting.was, "before an error, and such changes are not sealed"); err != nil {
+			if x.unsealed != nil {
+				err = x.unsealed // which is that error, and says what to do
+			}
 			return "", err
 		}
 		return x.acting.asArrived(x.r.Context())

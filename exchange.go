@@ -53,6 +53,7 @@ type exchange struct {
 	touched   bool        // whether the response may depend on a state
 	ended     bool        // whether the handler has returned
 	answering bool        // whether the error handler was called
+	unsealed  error       // why the component that acts could not be sealed
 	unsent    bool        // whether the header lacks a token that the page needs
 	unread    bool        // whether the header has one that the page does not read
 	carried   []*instance // on, by Redirect and Link
@@ -431,6 +432,7 @@ func (x *exchange) changedToken(status int) (string, error) {
 	}()
 	token, err := a.successor(x.r.Context())
 	if err != nil {
+		x.unsealed = err
 		return "", err
 	}
 	sealed = true

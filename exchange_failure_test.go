@@ -255,6 +255,9 @@ func TestTooLargeToSeal(t *testing.T) {
 				"/template": func(w http.ResponseWriter, _ *http.Request, s *tooLargeState) error {
 					return template.Must(template.New("").Parse(`{{.StateField}}`)).Execute(w, s)
 				},
+				"/form": func(w http.ResponseWriter, _ *http.Request, s *tooLargeState) error {
+					return template.Must(template.New("").Parse(`<form>{{.StateField}}</form>`)).Execute(w, s)
+				},
 			}
 			for path, way := range ways {
 				a.mux.Handle("POST "+path, pagestate.Handle(func(w http.ResponseWriter, r *http.Request, s *tooLargeState) error {
@@ -272,6 +275,7 @@ func TestTooLargeToSeal(t *testing.T) {
 				testkit.Want(t, path, got.StatusCode, 413)
 				testkit.WantText(t, path, got.Body, "StateTooLarge")
 				testkit.WantText(t, path+": log", a.log.String(), "level=INFO", "code=StateTooLarge", test.want)
+				testkit.Want(t, path+": an error", strings.Contains(a.log.String(), "level=ERROR"), false)
 				wantNothingSecret(t, a.log.String(), nil)
 			}
 			large := new(tooLargeState)
