@@ -111,7 +111,8 @@ func Session(store sessions.Store, name string) Binding {
 //
 // Two cookies of the name with different values are no session, since another
 // host may have set one. Ensure and Renew set a new one then, and delete those of
-// the host, of its parent domains and of the paths that lead to the request's.
+// the host, of its parent domains and of the paths that lead to the request's. The
+// middleware deletes those below Path in every answer to such a request.
 //
 // As with a CookieStore nothing on the server ends a cookie: Renew replaces it
 // in this browser, and a copy made before lives on.
@@ -217,6 +218,18 @@ func cookieName(b Binding) string {
 		return b.Name()
 	}
 	return ""
+}
+
+// strays returns Set-Cookie lines that end cookies which keep the session of r from
+// being known, and which the page that attaches may not see.
+func strays(b Binding, r *http.Request) []string {
+	switch b := b.(type) {
+	case *cookieBinding:
+		return cookie.Strays(r, &b.cookie)
+	case *gorilla.Binding:
+		return b.Strays(r)
+	}
+	return nil
 }
 
 // prepareSession readies r, the middleware's own copy of a request, if the

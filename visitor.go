@@ -123,6 +123,9 @@ func (v *visitor) ask() (*keyring, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.keys = keys
+	if o.Session == "" {
+		v.cookies = strays(v.m.opt.Session, v.r)
+	}
 	return keys, nil
 }
 

@@ -553,6 +553,26 @@ func TestPlantedSession(t *testing.T) {
 	}
 }
 
+// A page never sees a cookie that is planted for the route of its form alone, so
+// the refusal itself deletes it.
+func TestPlantedWhereNoPageSeesIt(t *testing.T) {
+	const route = "/app/shop/increment"
+	for name := range newSite(t).deploys() {
+		for _, path := range []string{"/", "/app"} {
+			t.Run(name+path, func(t *testing.T) {
+				s := newSite(t)
+				s.served = s.deploys()[name]("", path)
+				own := s.Get(shopPage).Field()
+				s.plant(strings.Repeat("A", 26), route)
+				refused := s.Post(route, own)
+				testkit.Want(t, "neither is taken", refused.StatusCode, 400)
+				wantOneLineEach(t, refused)
+				s.works("the same page again", own)
+			})
+		}
+	}
+}
+
 // Identical cookies are one session, and a renewal ends them all.
 func TestOneSessionInTwoCookies(t *testing.T) {
 	for name := range newSite(t).deploys() {

@@ -122,6 +122,21 @@ func Leftovers(r *http.Request, c *http.Cookie) (lines []string) {
 	if came > 1 {
 		paths = append(paths, pathsOf(r)...)
 	}
+	return leftovers(r, c, paths, came)
+}
+
+// Strays returns those of the lines of Leftovers that are for paths below that of
+// c, if r brings cookies of its name with different values. A browser may send such
+// a cookie with r, and never with the page that would replace it.
+func Strays(r *http.Request, c *http.Cookie) []string {
+	if !Differ(r, c.Name) {
+		return nil
+	}
+	below := slices.DeleteFunc(pathsOf(r), func(path string) bool { return len(path) <= len(c.Path) })
+	return leftovers(r, c, below, len(r.CookiesNamed(c.Name)))
+}
+
+func leftovers(r *http.Request, c *http.Cookie, paths []string, came int) (lines []string) {
 	size := 0
 	for _, path := range paths {
 		for _, domain := range append([]string{""}, domainsOf(r, c)...) {

@@ -112,6 +112,16 @@ func (b *Binding) Renew(w http.ResponseWriter, r *http.Request) (string, error) 
 	return id, nil
 }
 
+// Strays returns Set-Cookie lines that end cookies of the name which the request
+// of a page may not bring, if r brings several with different values.
+func (b *Binding) Strays(r *http.Request) []string {
+	o, known := storeOptions(b.store)
+	if !known || !cookie.Differ(r, b.name) {
+		return nil
+	}
+	return cookie.Strays(r, b.cookie(b.options(&o)))
+}
+
 // open gets the session through gorilla's registry, so that it is the one the
 // handler sees. It is readable unless the request came with one that is no
 // session; what it holds then means nothing.
