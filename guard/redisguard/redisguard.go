@@ -59,6 +59,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pagestate/pagestate"
@@ -70,7 +71,30 @@ import (
 type Guard struct {
 	client redis.UniversalClient
 	prefix string
-	open   *slog.Logger // where requests run unguarded if Redis cannot be asked; else nil
+	open   *warner // where requests run unguarded if Redis cannot be asked; else nil
+}
+
+// warner logs that requests run unguarded, once a minute: whoever can overload
+// Redis must not fill the log, too.
+type warner struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	logged time.Time
+	count  int // since then
+}
+
+func (w *warner) warn(ctx context.Context, err error) {
+	w.mu.Lock()
+	w.count++
+	count, now := w.count, time.Now()
+	if now.Sub(w.logged) < time.Minute {
+		w.mu.Unlock()
+		return
+	}
+	w.logged, w.count = now, 0
+	w.mu.Unlock()
+	w.log.WarnContext(ctx, "pagestate: a request runs unguarded", "error", err, "count", count)
 }
 
 // New returns a guard that asks client, which stays the caller's to close, and
@@ -87,11 +111,11 @@ func New(client redis.UniversalClient, prefix string) *Guard {
 }
 
 // FailOpen returns a guard like g that lets requests run while Redis cannot be
-// asked, for whatever reason, and warns of each in log; nil means slog.Default().
-// Tokens can then be used again as if there were no guard; those that were used
-// meanwhile also later, until a newer one of their instance is claimed. Whoever
-// can overload Redis, or the client's pool of connections, can bring that about.
-// It is for applications that use a guard against double clicks, and not for
+// asked, for whatever reason, and warns of that in log, once a minute and with a
+// count; nil means slog.Default(). Tokens can then be used again as if there were
+// no guard; those that were used meanwhile also later, until a newer one of their
+// instance is claimed. Whoever can overload Redis, or the client's pool of
+// connections, can bring that about. It is for applications that use a guard against double clicks, and not for
 // those that rely on it.
 //
 // A request whose own context has ended is refused all the same: a client could
@@ -101,7 +125,7 @@ func (g *Guard) FailOpen(log *slog.Logger) *Guard {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Guard{client: g.client, prefix: g.prefix, open: log}
+	return &Guard{client: g.client, prefix: g.prefix, open: &warner{log: log}}
 }
 
 // Claim records revision for keep, rounded up to a whole millisecond or more, or
@@ -118,7 +142,7 @@ func (g *Guard) Claim(ctx context.Context, instance string, revision uint64, kee
 	case g.open == nil || ended(ctx):
 		return err
 	}
-	g.open.WarnContext(ctx, "pagestate: a request runs unguarded", "error", err)
+	g.open.warn(ctx, err)
 	return nil
 }
 
