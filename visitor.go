@@ -322,7 +322,9 @@ func (m *Middleware) userOf(r *http.Request) string {
 // It works outside of [Middleware.Handler] too, but cannot tell there that
 // something was written already, and the new cookie is then lost. It keeps caches
 // from sharing the response, as Handler does, but does not see what is set
-// afterwards: set Cache-Control and the like before, or not at all.
+// afterwards: set Cache-Control and the like before, or not at all. The request
+// itself still names the old session, to a Handler behind it too: redirect to the
+// page that attaches.
 //
 // Its error is that of the session's store, or says that the session is still
 // the same; with a [SessionFunc] that is seen if the request carried a token or

@@ -284,8 +284,6 @@ func TestHandleErrors(t *testing.T) {
 	}
 }
 
-// A middleware behind may hold the body back, so that pagestate's writer has
-// not seen it when the error is returned.
 // c.HTML records the error of a template, and returns.
 func TestFailedTemplate(t *testing.T) {
 	fails := template.Must(template.New("page").Parse(`{{.Nothing}}`))
@@ -306,6 +304,8 @@ func TestFailedTemplate(t *testing.T) {
 	testkit.Want(t, "errors in the log", strings.Count(s.Log.String(), "level=ERROR"), 0)
 }
 
+// A middleware behind may hold the body back, so that pagestate's writer has
+// not seen it when the error is returned.
 func TestHandleErrorAfterHeldBody(t *testing.T) {
 	s := newSite(t, pagestate.Options{})
 	s.POST("/", ginstate.Middleware(s.Middleware), func(c *gin.Context) {
