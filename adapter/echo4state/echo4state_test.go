@@ -55,6 +55,7 @@ var version = adaptertest.Echo[echo.Context]{
 	},
 	Middleware: func(m *pagestate.Middleware) middle { return fromEcho(echo4state.Middleware(m)) },
 	Handle:     func(h func(echo.Context, *Tally) error) handler { return echo4state.Handle(h) },
+	HandlePage: func(h handler) handler { return echo4state.HandlePage(echo.HandlerFunc(h)) },
 	Wrap:       func(m func(http.Handler) http.Handler) middle { return fromEcho(echo.WrapMiddleware(m)) },
 	Recover:    fromEcho(middleware.Recover()),
 	Gzip:       fromEcho(middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000})),

@@ -2,14 +2,22 @@
 // or on a route. For Echo v4 there is package echo4state.
 //
 //	notes := e.Group("/notes", echostate.Middleware(mw))
-//	notes.POST("/rename", echostate.Handle(func(c *echo.Context, n *Note) error {
-//		n.Title = c.FormValue("title")
+//	notes.GET("", echostate.HandlePage(func(c *echo.Context) error {
+//		n, err := pagestate.FromOrAttach(c.Request().Context(), &Note{})
+//		if err != nil {
+//			return err
+//		}
 //		return c.Render(http.StatusOK, "note.html", n)
 //	}))
+//	notes.POST("/rename", echostate.Handle(func(c *echo.Context, n *Note) error {
+//		n.Title = c.FormValue("title")
+//		return pagestate.Redirect(c.Response(), c.Request(), "/notes", n)
+//	}))
 //
-// The functions of pagestate that take a context want c.Request().Context().
-// Options.User sees c.Request() alone, so an authentication in front of it must
-// put the user into that request's context, and not only c.Set it.
+// All functions of pagestate work here as they are. Give them c.Response() and
+// c.Request(), and c.Request().Context() as the context. Options.User sees
+// c.Request() alone, so an authentication in front of it must put the user into
+// that request's context, and not only c.Set it.
 //
 // All that is here is how Echo's context and pagestate's middleware meet. What
 // a token is, and when a state is sealed, is said in package pagestate.
@@ -30,8 +38,8 @@ import (
 //
 // An error of the handlers behind it is answered by Echo's HTTPErrorHandler
 // here, while it can still be seen to that their changes are not sealed, and is
-// returned for the middleware in front. So an HTTPErrorHandler must leave a response alone that
-// is committed, as Echo's own does.
+// returned for the middleware in front. So an HTTPErrorHandler must leave a
+// response alone that is committed, as Echo's own does.
 //
 // Never let anything behind it answer with a status below 500 while its handler
 // still runs, as some timeouts do: see [pagestate.Middleware.Handler].
@@ -59,19 +67,33 @@ func Middleware(m *pagestate.Middleware) echo.MiddlewareFunc {
 }
 
 // Handle is [pagestate.Handle] for Echo: h works on the state of the component
-// that acts. It needs [Middleware], or m.Handler around the whole Echo.
+// that acts. It needs [Middleware], or m.Handler around the whole Echo. Errors are
+// answered as by [HandlePage].
+func Handle[T any](h func(*echo.Context, *T) error) echo.HandlerFunc {
+	return HandlePage(func(c *echo.Context) error {
+		state, err := pagestate.From[T](c.Request().Context())
+		if err != nil {
+			return err
+		}
+		return h(c, state)
+	})
+}
+
+// HandlePage is [pagestate.HandlePage] for Echo: h needs no token, and finds its
+// states with [pagestate.FromOrAttach]. It needs [Middleware], or m.Handler around
+// the whole Echo.
 //
 // If h returns an error before it wrote anything, its changes are not sealed.
 // Errors that mean something to pagestate are answered by Options.ErrorHandler,
 // and end here. All others, and those that have a status for Echo, are returned
 // for its HTTPErrorHandler, as those of any handler.
-func Handle[T any](h func(*echo.Context, *T) error) echo.HandlerFunc {
+func HandlePage(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) (failure error) {
 		response := c.Response()
 		defer func() { c.SetResponse(response) }()
-		pagestate.Handle(func(w http.ResponseWriter, r *http.Request, state *T) error {
+		pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
 			c.SetResponse(w)
-			err := h(c, state)
+			err := h(c)
 			if !isForEcho(err) {
 				return err
 			}

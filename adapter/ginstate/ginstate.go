@@ -2,16 +2,24 @@
 // on a route.
 //
 //	notes := engine.Group("/notes", ginstate.Middleware(mw))
-//	notes.POST("/rename", ginstate.Handle(func(c *gin.Context, n *Note) error {
-//		n.Title = c.PostForm("title")
+//	notes.GET("", ginstate.HandlePage(func(c *gin.Context) error {
+//		n, err := pagestate.FromOrAttach(c.Request.Context(), &Note{})
+//		if err != nil {
+//			return err
+//		}
 //		c.HTML(http.StatusOK, "note.html", n)
 //		return nil
 //	}))
+//	notes.POST("/rename", ginstate.Handle(func(c *gin.Context, n *Note) error {
+//		n.Title = c.PostForm("title")
+//		return pagestate.Redirect(c.Writer, c.Request, "/notes", n)
+//	}))
 //
-// The functions of pagestate that take a context want c.Request.Context():
-// [gin.Context] itself does not have what they look for. Options.User sees
-// c.Request alone, so an authentication in front of it must put the user into
-// that request's context, and not only c.Set it.
+// All functions of pagestate work here as they are. Give them c.Writer and
+// c.Request, and c.Request.Context() as the context: [gin.Context] itself does not
+// have what they look for. Options.User sees c.Request alone, so an
+// authentication in front of it must put the user into that request's context, and
+// not only c.Set it.
 //
 // All that is here is how Gin's context and pagestate's middleware meet. What a
 // token is, and when a state is sealed, is said in package pagestate.
@@ -67,7 +75,21 @@ func Middleware(m *pagestate.Middleware) gin.HandlerFunc {
 }
 
 // Handle is [pagestate.Handle] for Gin: h works on the state of the component
-// that acts. It needs [Middleware], or m.Handler around the engine.
+// that acts. It needs [Middleware], or m.Handler around the engine. Errors are
+// answered as by [HandlePage].
+func Handle[T any](h func(*gin.Context, *T) error) gin.HandlerFunc {
+	return HandlePage(func(c *gin.Context) error {
+		state, err := pagestate.From[T](c.Request.Context())
+		if err != nil {
+			return err
+		}
+		return h(c, state)
+	})
+}
+
+// HandlePage is [pagestate.HandlePage] for Gin: h needs no token, and finds its
+// states with [pagestate.FromOrAttach]. It needs [Middleware], or m.Handler around
+// the engine.
 //
 // If h returns an error before it wrote anything, or records one with c.Error, as
 // c.HTML does for a template that fails, its changes are not sealed,
@@ -75,15 +97,15 @@ func Middleware(m *pagestate.Middleware) gin.HandlerFunc {
 // nothing to pagestate, and so are answered with 500 StateError, are recorded
 // with c.Error for the middleware in front. One that renders c.Errors must
 // first see whether c.Writer.Written().
-func Handle[T any](h func(*gin.Context, *T) error) gin.HandlerFunc {
+func HandlePage(h func(*gin.Context) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outer := c.Writer
 		defer func() { c.Writer = outer }()
 		done := false
-		pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, state *T) error {
+		pagestate.HandlePage(func(w http.ResponseWriter, _ *http.Request) error {
 			c.Writer = &writer{ResponseWriter: outer, sealing: w}
 			recorded := len(c.Errors)
-			err := h(c, state)
+			err := h(c)
 			if err == nil && len(c.Errors) > recorded {
 				err = c.Errors[recorded].Err
 			} else if _, code := pagestate.Status(err); code == "StateError" {

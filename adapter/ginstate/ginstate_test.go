@@ -231,9 +231,24 @@ func TestGivesBack(t *testing.T) {
 	}
 }
 
-// What Handle's function returns is answered once. What means nothing to
-// pagestate is recorded too.
+// What the functions in Handle and HandlePage return is answered once. What means
+// nothing to pagestate is recorded too.
 func TestHandleErrors(t *testing.T) {
+	t.Run("Handle", func(t *testing.T) { testHandleErrors(t, ginstate.Handle) })
+	t.Run("HandlePage", func(t *testing.T) {
+		testHandleErrors(t, func(h func(*gin.Context, *Tally) error) gin.HandlerFunc {
+			return ginstate.HandlePage(func(c *gin.Context) error {
+				s, err := pagestate.From[Tally](c.Request.Context())
+				if err != nil {
+					return err
+				}
+				return h(c, s)
+			})
+		})
+	})
+}
+
+func testHandleErrors(t *testing.T, handle func(func(*gin.Context, *Tally) error) gin.HandlerFunc) {
 	errOh := errors.New("oh")
 	for name, c := range map[string]struct {
 		h        func(*gin.Context) error
@@ -269,7 +284,7 @@ func TestHandleErrors(t *testing.T) {
 				c.Next()
 				testkit.Want(t, "the same writer", c.Writer == w, true)
 			})
-			s.POST("/", ginstate.Handle(func(ctx *gin.Context, s *Tally) error {
+			s.POST("/", handle(func(ctx *gin.Context, s *Tally) error {
 				s.Count = 2
 				return c.h(ctx)
 			}), func(*gin.Context) { later = true })
@@ -282,6 +297,23 @@ func TestHandleErrors(t *testing.T) {
 			testkit.Want(t, "errors in the log", strings.Count(s.Log.String(), "cause=oh"), len(c.recorded)/2)
 		})
 	}
+}
+
+// Gin only notes the status of a redirect, so an error can still be answered.
+func TestErrorAfterRedirect(t *testing.T) {
+	s := newSite(t, pagestate.Options{})
+	s.POST("/", ginstate.Middleware(s.Middleware), ginstate.Handle(func(c *gin.Context, tally *Tally) error {
+		tally.Count = 2
+		if err := pagestate.Redirect(c.Writer, c.Request, "/next", tally); err != nil {
+			return err
+		}
+		return errors.New("oh")
+	}))
+	got := s.Call(s, Tally{Count: 1})
+	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+	testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
+	testkit.Want(t, "location", got.Header.Get("Location"), "")
+	testkit.Want(t, "sealed", got.Count, 0)
 }
 
 // c.HTML records the error of a template, and returns.
@@ -346,14 +378,18 @@ func TestRefusedWithoutBody(t *testing.T) {
 }
 
 func TestHandleWithoutMiddleware(t *testing.T) {
-	s := newSite(t, pagestate.Options{})
-	s.POST("/", ginstate.Handle(func(*gin.Context, *Tally) error {
-		t.Error("it ran")
-		return nil
-	}), func(*gin.Context) { t.Error("the next one ran") })
-	got := s.Call(s, Tally{})
-	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
+	for name, h := range map[string]gin.HandlerFunc{
+		"Handle":     ginstate.Handle(func(*gin.Context, *Tally) error { t.Error("it ran"); return nil }),
+		"HandlePage": ginstate.HandlePage(func(*gin.Context) error { t.Error("it ran"); return nil }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, pagestate.Options{})
+			s.POST("/", h, func(*gin.Context) { t.Error("the next one ran") })
+			got := s.Call(s, Tally{})
+			testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+			testkit.Want(t, "body", got.Body, adaptertest.ErrorBody)
+		})
+	}
 }
 
 // Engine.HandleContext puts Gin's own writer back into the context, so where it

@@ -16,6 +16,7 @@ type Echo[C EchoContext] struct {
 	New        func() EchoServer[C] // logs nothing
 	Middleware func(*pagestate.Middleware) EchoMiddleware[C]
 	Handle     func(func(C, *Tally) error) EchoHandler[C]
+	HandlePage func(EchoHandler[C]) EchoHandler[C]
 
 	Wrap    func(func(http.Handler) http.Handler) EchoMiddleware[C] // Echo's own
 	Recover EchoMiddleware[C]
@@ -182,9 +183,21 @@ func (e Echo[C]) GivesBack(t *testing.T) {
 	}
 }
 
-// HandleErrors wants what Handle's function returns answered once: by pagestate
-// what it knows, by Echo the rest. Nothing is sealed in either case.
-func (e Echo[C]) HandleErrors(t *testing.T) {
+// eachHandle runs a test with Handle, and with HandlePage for a function that asks
+// for the state itself.
+func (e Echo[C]) eachHandle(t *testing.T, test func(*testing.T, func(func(C, *Tally) error) EchoHandler[C])) {
+	t.Run("Handle", func(t *testing.T) { test(t, e.Handle) })
+	t.Run("HandlePage", func(t *testing.T) {
+		test(t, func(h func(C, *Tally) error) EchoHandler[C] { return e.HandlePage(from(h)) })
+	})
+}
+
+// HandleErrors wants what the functions in Handle and HandlePage return answered
+// once: by pagestate what it knows, by Echo the rest. Nothing is sealed in either
+// case.
+func (e Echo[C]) HandleErrors(t *testing.T) { e.eachHandle(t, e.handleErrors) }
+
+func (e Echo[C]) handleErrors(t *testing.T, handle func(func(C, *Tally) error) EchoHandler[C]) {
 	const notFoundBody = `{"message":"no such list"}` + "\n"
 	notFound, both := e.WithStale("no such list")
 	for name, c := range map[string]struct {
@@ -213,7 +226,7 @@ func (e Echo[C]) HandleErrors(t *testing.T) {
 					return err
 				}
 			})
-			s.POST("/", e.Handle(func(ctx C, s *Tally) error {
+			s.POST("/", handle(func(ctx C, s *Tally) error {
 				s.Count = 2
 				return c.h(ctx)
 			}))
@@ -312,14 +325,18 @@ func (e Echo[C]) RunsBeforeOnce(t *testing.T) {
 	testkit.Want(t, "calls", calls, e.OrderOfTwo)
 }
 
-// HandleWithoutMiddleware wants a 500 where Handle stands alone.
+// HandleWithoutMiddleware wants a 500 where Handle or HandlePage stands alone.
 func (e Echo[C]) HandleWithoutMiddleware(t *testing.T) {
-	s := e.site(t)
-	s.POST("/", e.Handle(func(C, *Tally) error {
-		t.Error("it ran")
-		return nil
-	}))
-	got := s.Call(s, Tally{})
-	testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
-	testkit.Want(t, "body", got.Body, ErrorBody)
+	for name, h := range map[string]EchoHandler[C]{
+		"Handle":     e.Handle(func(C, *Tally) error { t.Error("it ran"); return nil }),
+		"HandlePage": e.HandlePage(func(C) error { t.Error("it ran"); return nil }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := e.site(t)
+			s.POST("/", h)
+			got := s.Call(s, Tally{})
+			testkit.Want(t, "status", got.StatusCode, http.StatusInternalServerError)
+			testkit.Want(t, "body", got.Body, ErrorBody)
+		})
+	}
 }

@@ -128,9 +128,7 @@ func stream(w http.ResponseWriter, next func() (string, bool)) error {
 }
 
 func httpPage(h func(call) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		pagestate.WriteError(w, r, h(httpCall{w, r}))
-	})
+	return pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error { return h(httpCall{w, r}) })
 }
 
 func httpAction(recover bool, h func(call, *Tally) error) http.Handler {
@@ -251,9 +249,8 @@ func newGin(m mount, seen func(sight)) site {
 	return site{
 		Handler: engine,
 		page: func(path string, h func(call) error) {
-			routes.GET(path, append(optional(m.route), func(c *gin.Context) {
-				pagestate.WriteError(c.Writer, c.Request, h(ginCall{c}))
-			})...)
+			handle := ginstate.HandlePage(func(c *gin.Context) error { return h(ginCall{c}) })
+			routes.GET(path, append(optional(m.route), handle)...)
 		},
 		action: func(path string, recover bool, h func(call, *Tally) error) {
 			chain := optional(m.route)
@@ -305,7 +302,7 @@ func newEcho5(m mount, seen func(sight)) site {
 	return site{
 		Handler: e,
 		page: func(path string, h func(call) error) {
-			routes.GET(path, func(c *echo.Context) error { return h(echo5Call{c}) }, optional(m.route)...)
+			routes.GET(path, echostate.HandlePage(func(c *echo.Context) error { return h(echo5Call{c}) }), optional(m.route)...)
 		},
 		action: func(path string, recover bool, h func(call, *Tally) error) {
 			chain := optional(m.route)
@@ -356,7 +353,7 @@ func newEcho4(m mount, seen func(sight)) site {
 	return site{
 		Handler: e,
 		page: func(path string, h func(call) error) {
-			routes.GET(path, func(c echo4.Context) error { return h(echo4Call{c}) }, optional(m.route)...)
+			routes.GET(path, echo4state.HandlePage(func(c echo4.Context) error { return h(echo4Call{c}) }), optional(m.route)...)
 		},
 		action: func(path string, recover bool, h func(call, *Tally) error) {
 			chain := optional(m.route)
