@@ -28,6 +28,7 @@ import (
 type Tally struct {
 	pagestate.Component
 	Count int
+	Said  string
 }
 
 // behaviour is an action, and what comes of it if its state had a count of 1.
@@ -239,6 +240,11 @@ func TestFrameworks(t *testing.T) {
 				f.run("no such route", f.testNoRoute)
 				f.run("stream", f.testStream)
 				f.run("refused", f.testRefused)
+				f.run("carried", f.testCarried)
+				f.run("too much to carry", f.testTooMuchToCarry)
+				f.run("carried, and the database is down", f.testCarriedDown)
+				f.run("carried, and renewed", f.testCarriedRenewed)
+				f.run("to another site", f.testElsewhere)
 			})
 		}
 	}
@@ -255,6 +261,7 @@ type fixture struct {
 	sights  chan sight
 	ran     atomic.Int64 // actions
 	gone    atomic.Bool  // what the tallies refer to
+	down    atomic.Bool  // where the tallies are loaded from
 	later   atomic.Int64 // than the clock of the test, as a Duration
 	proceed chan bool    // lets a stream go on
 	before  int          // what was logged before this test
@@ -264,8 +271,11 @@ func newFixture(t *testing.T, f framework, whole bool, where func(*pagestate.Mid
 	x := &fixture{framework: f, whole: whole, sights: make(chan sight, 10), proceed: make(chan bool)}
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Tally](registry, "tally", pagestate.LoadWith(func(context.Context, *Tally) error {
-		if x.gone.Load() {
+		switch {
+		case x.gone.Load():
 			return pagestate.ErrStale
+		case x.down.Load():
+			return pagestate.ErrUnavailable
 		}
 		return nil
 	}))
@@ -310,6 +320,7 @@ func (f *fixture) addRoutes(s site) {
 			return b.do(c, t)
 		})
 	}
+	f.addRedirects(s)
 	s.action("/item/"+f.id, false, func(c call, t *Tally) error { return c.Status(http.StatusAccepted) })
 	s.action("/stream", false, func(c call, t *Tally) error {
 		t.Count++
