@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -31,7 +30,7 @@ type Basket struct {
 	Items []string
 }
 
-var basketPage = template.Must(template.New("basket").Parse(`<form method="post" action="/baskets/7/add">{{.StateField}}{{.Items}}</form>`))
+var basketPage = template.Must(template.New("basket").Parse(`<form method="post">{{.StateField}}{{.Items}}</form>`))
 
 // newBaskets stands for an application's set-up, where the secret comes from a
 // file.
@@ -49,7 +48,8 @@ func newBaskets() *pagestate.Middleware {
 	return mw
 }
 
-// shop does what a browser does: it opens a page and submits its form.
+// shop does what a browser does: it opens a page, submits its form, and goes where it
+// is redirected to.
 func shop(h http.Handler) {
 	server := httptest.NewServer(h)
 	defer server.Close()
@@ -65,25 +65,22 @@ func shop(h http.Handler) {
 	}
 	page := read(browser.Get(server.URL + "/baskets/7"))
 	for _, item := range []string{"tea", "milk"} {
-		page = read(browser.PostForm(server.URL+"/baskets/7/add", url.Values{"page_state": {tokenIn(page)}, "item": {item}}))
+		page = read(browser.PostForm(server.URL+"/baskets/7", url.Values{"page_state": {tokenIn(page)}, "item": {item}}))
 		fmt.Println(regexp.MustCompile(`\[.*\]`).FindString(page))
 	}
 }
 
-func showBasket(w http.ResponseWriter, r *http.Request) {
-	basket := &Basket{}
-	if err := pagestate.Attach(r.Context(), basket); err != nil {
-		pagestate.WriteError(w, r, err)
-		return
+func showBasket(w http.ResponseWriter, r *http.Request) error {
+	basket, err := pagestate.FromOrAttach(r.Context(), &Basket{})
+	if err != nil {
+		return err
 	}
-	if err := basketPage.Execute(w, basket); err != nil {
-		log.Print(err)
-	}
+	return basketPage.Execute(w, basket)
 }
 
 func addItem(w http.ResponseWriter, r *http.Request, basket *Basket) error {
 	basket.Items = append(basket.Items, r.FormValue("item"))
-	return basketPage.Execute(w, basket)
+	return pagestate.Redirect(w, r, "", basket)
 }
 
 // logRoute is a logger in front of a ServeMux.
@@ -98,16 +95,18 @@ func Example_serveMux() {
 	mw := newBaskets()
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /baskets/{id}", showBasket)
-	mux.Handle("POST /baskets/{id}/add", pagestate.Handle(addItem))
+	mux.Handle("GET /baskets/{id}", pagestate.HandlePage(showBasket))
+	mux.Handle("POST /baskets/{id}", pagestate.Handle(addItem))
 	handler := authenticated(logRoute(mw.Handler(mux)))
 
 	shop(handler)
 	// Unordered output:
 	// GET /baskets/{id}
-	// POST /baskets/{id}/add
+	// POST /baskets/{id}
+	// GET /baskets/{id}
 	// [tea]
-	// POST /baskets/{id}/add
+	// POST /baskets/{id}
+	// GET /baskets/{id}
 	// [tea milk]
 }
 
@@ -126,16 +125,18 @@ func Example_chi() {
 	router.Use(logChiRoute, authenticated)
 	router.Route("/baskets/{id}", func(r chi.Router) {
 		r.Use(mw.Handler)
-		r.Get("/", showBasket)
-		r.Method("POST", "/add", pagestate.Handle(addItem))
+		r.Method("GET", "/", pagestate.HandlePage(showBasket))
+		r.Method("POST", "/", pagestate.Handle(addItem))
 	})
 
 	shop(router)
 	// Unordered output:
 	// GET /baskets/{id}
-	// POST /baskets/{id}/add
+	// POST /baskets/{id}
+	// GET /baskets/{id}
 	// [tea]
-	// POST /baskets/{id}/add
+	// POST /baskets/{id}
+	// GET /baskets/{id}
 	// [tea milk]
 }
 
@@ -158,26 +159,27 @@ func Example_gin() {
 	engine.SetHTMLTemplate(basketPage)
 	engine.Use(logGinRoute, gin.Recovery(), ginLogin)
 	baskets := engine.Group("/baskets/:id", ginstate.Middleware(mw))
-	baskets.GET("", func(c *gin.Context) {
-		basket := &Basket{}
-		if err := pagestate.Attach(c.Request.Context(), basket); err != nil {
-			pagestate.WriteError(c.Writer, c.Request, err)
-			return
+	baskets.GET("", ginstate.HandlePage(func(c *gin.Context) error {
+		basket, err := pagestate.FromOrAttach(c.Request.Context(), &Basket{})
+		if err != nil {
+			return err
 		}
 		c.HTML(http.StatusOK, "basket", basket)
-	})
-	baskets.POST("/add", ginstate.Handle(func(c *gin.Context, basket *Basket) error {
-		basket.Items = append(basket.Items, c.PostForm("item"))
-		c.HTML(http.StatusOK, "basket", basket)
 		return nil
+	}))
+	baskets.POST("", ginstate.Handle(func(c *gin.Context, basket *Basket) error {
+		basket.Items = append(basket.Items, c.PostForm("item"))
+		return pagestate.Redirect(c.Writer, c.Request, "", basket)
 	}))
 
 	shop(engine)
 	// Unordered output:
 	// GET /baskets/:id 200
-	// POST /baskets/:id/add 200
+	// POST /baskets/:id 303
+	// GET /baskets/:id 200
 	// [tea]
-	// POST /baskets/:id/add 200
+	// POST /baskets/:id 303
+	// GET /baskets/:id 200
 	// [tea milk]
 }
 
@@ -197,24 +199,25 @@ func Example_echo() {
 	e.Renderer = &echo.TemplateRenderer{Template: basketPage}
 	e.Use(logEchoRoute, middleware.Recover())
 	baskets := e.Group("/baskets/:id", echostate.Middleware(mw))
-	baskets.GET("", func(c *echo.Context) error {
-		basket := &Basket{}
-		if err := pagestate.Attach(c.Request().Context(), basket); err != nil {
-			pagestate.WriteError(c.Response(), c.Request(), err)
-			return nil
+	baskets.GET("", echostate.HandlePage(func(c *echo.Context) error {
+		basket, err := pagestate.FromOrAttach(c.Request().Context(), &Basket{})
+		if err != nil {
+			return err
 		}
 		return c.Render(http.StatusOK, "basket", basket)
-	})
-	baskets.POST("/add", echostate.Handle(func(c *echo.Context, basket *Basket) error {
+	}))
+	baskets.POST("", echostate.Handle(func(c *echo.Context, basket *Basket) error {
 		basket.Items = append(basket.Items, c.FormValue("item"))
-		return c.Render(http.StatusOK, "basket", basket)
+		return pagestate.Redirect(c.Response(), c.Request(), "", basket)
 	}))
 
 	shop(e)
 	// Unordered output:
 	// GET /baskets/:id 200
-	// POST /baskets/:id/add 200
+	// POST /baskets/:id 303
+	// GET /baskets/:id 200
 	// [tea]
-	// POST /baskets/:id/add 200
+	// POST /baskets/:id 303
+	// GET /baskets/:id 200
 	// [tea milk]
 }
