@@ -412,8 +412,9 @@ func TestPlantedSlots(t *testing.T) {
 	for name, plant := range plants {
 		t.Run(name, func(t *testing.T) {
 			v := newCarrierApp(t, nil, pagestate.Options{}).visitor()
-			values, p := plant(v)
 			real := v.puts(small)
+			v.app.later.Add(int64(time.Second))
+			values, p := plant(v)
 			at := 0
 			for i := range 6 {
 				slot := fmt.Sprint("binding-", i)
@@ -672,6 +673,22 @@ func TestSlotsAreOfOneUser(t *testing.T) {
 	testkit.Want(t, "bob", v.has(all...), "no")
 	user.Store("ada")
 	testkit.Want(t, "ada", v.has(all...), "yes")
+}
+
+// A site may be asked over TLS and without.
+func TestRenewDeletesSlotsThatAreSecure(t *testing.T) {
+	a := newCarrierApp(t, nil, pagestate.Options{})
+	w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil)
+	r.Header.Set("Cookie", "__Host-binding-2=x; binding-2=x; binding-2=y")
+	testkit.Want(t, "renew", a.mw.Renew(w, r), nil)
+	var deleted []string
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge < 0 {
+			testkit.Want(t, "a browser takes "+c.Name, c.Secure, strings.HasPrefix(c.Name, "__Host-"))
+			deleted = append(deleted, c.Name)
+		}
+	}
+	testkit.Want(t, "deleted", strings.Join(deleted, " "), "__Host-binding-2 binding-2")
 }
 
 func TestSlotsArePrivate(t *testing.T) {
