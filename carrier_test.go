@@ -803,8 +803,8 @@ func TestNewCarrier(t *testing.T) {
 			{0, parcel("A", 200, time.Minute), "A"}, {0, parcel("B", 200, time.Hour), "AB"}, {time.Minute, parcel("C", 200, time.Hour), "BC"},
 		},
 		"one id twice": {
-			{0, parcel("A", 300, time.Minute), "A"}, {0, parcel("B", 1, time.Hour), "AB"},
-			{0, parcel("A", 300, time.Hour), "AB"}, {time.Minute, nothing, "AB"}, {0, parcel("C", 1, time.Hour), "ABC"},
+			{0, parcel("A", 1, time.Minute), "A"}, {0, parcel("B", 1, time.Hour), "AB"}, {0, parcel("A", 2, time.Hour), "AB"},
+			{time.Minute, parcel("C", 1, time.Hour), "ABC"}, {0, parcel("D", 1, time.Hour), "ABCD"}, {0, parcel("E", 1, time.Hour), "ACDE"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -74,8 +74,8 @@
 //
 // Package client serves the script for the browser, and package pagestatetest
 // helps to test handlers. The modules adapter/ginstate, adapter/echostate and
-// adapter/echo4state mount the middleware in Gin and Echo, guard/redisguard is a
-// guard for several servers, and adapter/otelstate an [Observer] for
+// adapter/echo4state mount the middleware in Gin and Echo, adapter/redisstate has a
+// [Guard] and a [Carrier] for several servers, and adapter/otelstate an [Observer] for
 // OpenTelemetry.
 //
 // # Security

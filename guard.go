@@ -21,7 +21,7 @@ import (
 // A Guard remembers which revision of each instance was used last, so that no
 // token is used twice. Without one, a token can be sent again until it expires,
 // and of two tabs with one token each goes on from it, its own way. [NewGuard] is
-// for one server; package guard/redisguard is for several.
+// for one server; package adapter/redisstate is for several.
 //
 // It is asked once per request, for the component that acts, when its state is
 // there and just before the handler runs; children of that component are not

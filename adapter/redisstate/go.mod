@@ -1,4 +1,4 @@
-module github.com/pagestate/pagestate/guard/redisguard
+module github.com/pagestate/pagestate/adapter/redisstate
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-package redisguard_test
+package redisstate_test
 
 // The servers that the tests ask: Debian's redis-server, one in this process
 // where there is none, and one that never answers.

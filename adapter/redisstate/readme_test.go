@@ -1,4 +1,4 @@
-package redisguard_test
+package redisstate_test
 
 // The program in the README compiles, runs, and refuses a token that was used.
 

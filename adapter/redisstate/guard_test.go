@@ -1,4 +1,4 @@
-package redisguard_test
+package redisstate_test
 
 // The guard by itself: which claims it records, for how long, and what it does
 // when Redis fails. What comes of it in an application is in nodes_test.go.
@@ -20,12 +20,12 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/pagestate/pagestate"
-	"github.com/pagestate/pagestate/guard/redisguard"
+	"github.com/pagestate/pagestate/adapter/redisstate"
 	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/redis/go-redis/v9"
 )
 
-var _ pagestate.Guard = (*redisguard.Guard)(nil)
+var _ pagestate.Guard = (*redisstate.Guard)(nil)
 
 // A claim, for an hour, and whether it is recorded.
 type claim struct {
@@ -54,14 +54,14 @@ func TestClaim(t *testing.T) {
 	for name, claims := range claimTables {
 		t.Run(name, func(t *testing.T) {
 			for _, protocol := range []int{2, 3} {
-				guard := redisguard.New(newServer(t).client(t, redis.Options{Protocol: protocol}), "guard:")
+				guard := redisstate.NewGuard(newServer(t).client(t, redis.Options{Protocol: protocol}), "guard:")
 				run(t, guard, claims...)
 			}
 		})
 	}
 }
 
-func run(t *testing.T, guard *redisguard.Guard, claims ...claim) {
+func run(t *testing.T, guard *redisstate.Guard, claims ...claim) {
 	t.Helper()
 	for i, c := range claims {
 		err := guard.Claim(t.Context(), c.instance, c.revision, time.Hour)
@@ -71,7 +71,8 @@ func run(t *testing.T, guard *redisguard.Guard, claims ...claim) {
 	}
 }
 
-func TestClaimOnACluster(t *testing.T) {
+// newCluster returns a client of a cluster of one.
+func newCluster(t *testing.T) redis.UniversalClient {
 	s := newLocalServer(t)
 	if haveRedis(t) {
 		s = newRealServer(t, "--port", freePort(t), "--cluster-enabled", "yes", "--cluster-port", freePort(t))
@@ -85,10 +86,15 @@ func TestClaimOnACluster(t *testing.T) {
 		s.addr = net.JoinHostPort("127.0.0.1", first.ConfigGet(t.Context(), "port").Val()["port"])
 	}
 	client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{s.addr}, IsClusterMode: true})
-	defer client.Close()
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func TestClaimOnACluster(t *testing.T) {
+	client := newCluster(t)
 	for name, claims := range claimTables {
 		t.Run(name, func(t *testing.T) {
-			run(t, redisguard.New(client, name), claims...)
+			run(t, redisstate.NewGuard(client, name), claims...)
 		})
 	}
 }
@@ -107,7 +113,7 @@ func TestRecordsExpire(t *testing.T) {
 	m := miniredis.RunT(t) // whose time passes as the test says
 	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
 	defer client.Close()
-	guard := redisguard.New(client, "guard:")
+	guard := redisstate.NewGuard(client, "guard:")
 	for _, step := range []struct {
 		after time.Duration
 		claim
@@ -139,7 +145,7 @@ func TestRecordsExpireInTime(t *testing.T) {
 	if !haveRedis(t) {
 		t.Skip("there is no redis-server")
 	}
-	guard := redisguard.New(newRealServer(t).client(t, redis.Options{}), "guard:")
+	guard := redisstate.NewGuard(newRealServer(t).client(t, redis.Options{}), "guard:")
 	testkit.Want(t, "first", guard.Claim(t.Context(), "a", 1, time.Millisecond), nil)
 	eventually(t, "claimed again", func() bool { return guard.Claim(t.Context(), "a", 1, time.Millisecond) == nil })
 }
@@ -161,7 +167,7 @@ func TestClaimsAtOnce(t *testing.T) {
 	var recorded, refused atomic.Int32
 	var all sync.WaitGroup
 	for range 4 {
-		guard := redisguard.New(s.client(t, redis.Options{}), "guard:")
+		guard := redisstate.NewGuard(s.client(t, redis.Options{}), "guard:")
 		for range 10 {
 			all.Go(func() {
 				switch err := guard.Claim(t.Context(), "a", 7, time.Hour); {
@@ -198,7 +204,7 @@ func TestClaimIsOneRoundTrip(t *testing.T) {
 		count.Add(1)
 		return next(ctx, cmd)
 	}))
-	guard := redisguard.New(client, "guard:")
+	guard := redisstate.NewGuard(client, "guard:")
 	for revision := range uint64(3) {
 		testkit.Want(t, "claim", guard.Claim(t.Context(), "a", revision, time.Hour), nil)
 	}
@@ -238,7 +244,7 @@ func TestAnswerThatIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
 			var lose atomic.Bool
-			guard := redisguard.New(s.client(t, redis.Options{
+			guard := redisstate.NewGuard(s.client(t, redis.Options{
 				MaxRetries: tt.maxRetries,
 				Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 					conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -278,10 +284,10 @@ func TestClaimEndsWithItsContext(t *testing.T) {
 	for name, end := range ends {
 		for _, enabled := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				guard := redisguard.New(s.client(t, redis.Options{
+				guard := redisstate.NewGuard(s.client(t, redis.Options{
 					ContextTimeoutEnabled: enabled, ReadTimeout: -1, MaxRetries: 3,
 				}), "guard:")
-				for _, guard := range []*redisguard.Guard{guard, guard.FailOpen(slog.New(slog.DiscardHandler))} {
+				for _, guard := range []*redisstate.Guard{guard, guard.FailOpen(slog.New(slog.DiscardHandler))} {
 					ctx, cancel := end(t.Context())
 					defer cancel()
 					err := guard.Claim(ctx, "a", 1, time.Hour)
@@ -313,12 +319,12 @@ func TestNothingWaitsForEver(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, tt.deadline)
 				defer cancel()
 			}
-			err := redisguard.New(client, "guard:").Claim(ctx, "a", 1, time.Hour)
+			err := redisstate.NewGuard(client, "guard:").Claim(ctx, "a", 1, time.Hour)
 			testkit.Want(t, "refused", err != nil, true)
 			eventually(t, "no goroutine is left", func() bool {
 				stacks := make([]byte, 1<<20)
 				stacks = stacks[:runtime.Stack(stacks, true)]
-				return !bytes.Contains(stacks, []byte("redisguard.(*Guard)"))
+				return !bytes.Contains(stacks, []byte("adapter/redisstate."))
 			})
 		})
 	}
@@ -335,7 +341,7 @@ func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 // The connection may know sooner than the context that time is up.
 func TestDeadlineOfAnOpenGuard(t *testing.T) {
 	client := newSilentServer(t).client(t, redis.Options{ContextTimeoutEnabled: true})
-	guard := redisguard.New(client, "guard:").FailOpen(slog.New(slog.DiscardHandler))
+	guard := redisstate.NewGuard(client, "guard:").FailOpen(slog.New(slog.DiscardHandler))
 	ctx := lateContext{t.Context(), time.Now().Add(20 * time.Millisecond)}
 	testkit.Want(t, "refused", guard.Claim(ctx, "a", 1, time.Hour) != nil, true)
 }
@@ -356,7 +362,7 @@ func TestFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
 			client := s.client(t, redis.Options{})
-			guard := redisguard.New(client, "guard:")
+			guard := redisstate.NewGuard(client, "guard:")
 			tt.prepare(t, s, client)
 			err := guard.Claim(t.Context(), instance, 1, time.Hour)
 			if err == nil {
@@ -394,7 +400,7 @@ func renamed(ctx context.Context, cmd redis.Cmder, next redis.ProcessHook) error
 // An open guard guards while Redis answers.
 func TestFailOpen(t *testing.T) {
 	s := newServer(t)
-	closed := redisguard.New(s.client(t, redis.Options{PoolSize: 100}), "guard:")
+	closed := redisstate.NewGuard(s.client(t, redis.Options{PoolSize: 100}), "guard:")
 	open := closed.FailOpen(nil)
 	run(t, open, claim{"a", 1, true}, claim{"a", 1, false})
 	s.kill()
@@ -406,5 +412,5 @@ func TestFailOpen(t *testing.T) {
 
 func TestNewWithoutAClient(t *testing.T) {
 	defer func() { testkit.Want(t, "panics", recover() != nil, true) }()
-	redisguard.New(nil, "guard:")
+	redisstate.NewGuard(nil, "guard:")
 }

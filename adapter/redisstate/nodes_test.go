@@ -1,4 +1,4 @@
-package redisguard_test
+package redisstate_test
 
 // Several servers of one application over HTTP: which of them runs a request,
 // and what becomes of a page while Redis is down.
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
-	"github.com/pagestate/pagestate/guard/redisguard"
+	"github.com/pagestate/pagestate/adapter/redisstate"
 	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/redis/go-redis/v9"
 )
@@ -133,7 +133,7 @@ func TestLooksAcrossNodes(t *testing.T) {
 	redisServer, secret := newServer(t), testkit.NewSecret()
 	var nodes [2]*node
 	for i := range nodes {
-		nodes[i] = newNode(t, secret, redisguard.New(redisServer.client(t, redis.Options{}), "guard:"))
+		nodes[i] = newNode(t, secret, redisstate.NewGuard(redisServer.client(t, redis.Options{}), "guard:"))
 	}
 	b := newBrowser(t)
 	tokens := []string{b.open(nodes[0])}
@@ -163,7 +163,7 @@ func TestDoubleSubmitAcrossNodes(t *testing.T) {
 	redisServer, secret := newServer(t), testkit.NewSecret()
 	var nodes [2]*node
 	for i := range nodes {
-		nodes[i] = newNode(t, secret, redisguard.New(redisServer.client(t, redis.Options{}), "guard:"))
+		nodes[i] = newNode(t, secret, redisstate.NewGuard(redisServer.client(t, redis.Options{}), "guard:"))
 	}
 	b := newBrowser(t)
 	token := b.open(nodes[0])
@@ -198,11 +198,11 @@ func TestDoubleSubmitAcrossNodes(t *testing.T) {
 // is back, pages go on with the tokens they have.
 func TestRestartUnderLoad(t *testing.T) {
 	for name, tt := range map[string]struct {
-		guard func(*redisguard.Guard) *redisguard.Guard
+		guard func(*redisstate.Guard) *redisstate.Guard
 		down  int // the status while Redis is
 	}{
-		"closed": {func(g *redisguard.Guard) *redisguard.Guard { return g }, 503},
-		"open": {func(g *redisguard.Guard) *redisguard.Guard {
+		"closed": {func(g *redisstate.Guard) *redisstate.Guard { return g }, 503},
+		"open": {func(g *redisstate.Guard) *redisstate.Guard {
 			return g.FailOpen(slog.New(slog.DiscardHandler))
 		}, 200},
 	} {
@@ -210,7 +210,7 @@ func TestRestartUnderLoad(t *testing.T) {
 			redisServer := newServer(t)
 			// With the pool full of failures, go-redis would wait a second before it dials again.
 			client := redisServer.client(t, redis.Options{PoolSize: 1000})
-			n := newNode(t, testkit.NewSecret(), tt.guard(redisguard.New(client, "guard:")))
+			n := newNode(t, testkit.NewSecret(), tt.guard(redisstate.NewGuard(client, "guard:")))
 
 			statuses, stop := make(chan int), make(chan struct{})
 			var visitors sync.WaitGroup
@@ -267,7 +267,7 @@ func visit(t *testing.T, n *node, statuses chan<- int, stop <-chan struct{}) (su
 // A request with a deadline is answered by then, though Redis is silent.
 func TestSilenceOverHTTP(t *testing.T) {
 	client := newSilentServer(t).client(t, redis.Options{ReadTimeout: -1})
-	n := newNode(t, testkit.NewSecret(), redisguard.New(client, "guard:"))
+	n := newNode(t, testkit.NewSecret(), redisstate.NewGuard(client, "guard:"))
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
 		defer cancel()
