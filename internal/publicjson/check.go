@@ -159,5 +159,5 @@ func (c *check) refused(typ reflect.Type) string {
 
 // isKey reports whether a kind is that of a string or a whole number.
 func isKey(k reflect.Kind) bool {
-	return k == reflect.String || forms[k] == integer || forms[k] == unsigned
+	return k == reflect.String || forms[k] == Integer || forms[k] == Unsigned
 }

@@ -39,11 +39,11 @@ func (p *Public) decode(v reflect.Value, data []byte) ([]int, error) {
 	if !utf8.Valid(data) {
 		return nil, malformed("not valid UTF-8")
 	}
-	d := decoder{data: data, budget: codec.MemoryBudget(len(data))}
+	d := decoder{data: data, budget: NewBudget(len(data))}
 	if !json.Valid(data) || d.next() != '{' {
 		return nil, malformed("not one JSON object")
 	}
-	return d.object(v, p.node.fields, "public field")
+	return d.object(v, p.fields, "public field")
 }
 
 // decoder reads what [json.Valid] has accepted: every value is whole, and what
@@ -52,17 +52,7 @@ type decoder struct {
 	data   []byte
 	pos    int
 	depth  int
-	budget int // how many bytes may still be allocated
-}
-
-// charge is called with what is about to be allocated where that may be much
-// more than the text that asks for it.
-func (d *decoder) charge(n, size int) error {
-	if size > 0 && n > d.budget/size {
-		return fmt.Errorf("%w: it takes more memory than its size allows", codec.ErrLimit)
-	}
-	d.budget -= n * size
-	return nil
+	budget Budget
 }
 
 // next returns the first byte of what follows.
@@ -177,7 +167,7 @@ func (d *decoder) hex() rune {
 
 // object reads one into v, and returns which fields it has set, by their index.
 // What is a field here is called kind.
-func (d *decoder) object(v reflect.Value, fields []field, kind string) ([]int, error) {
+func (d *decoder) object(v reflect.Value, fields []Field, kind string) ([]int, error) {
 	if err := d.open(); err != nil {
 		return nil, err
 	}
@@ -191,20 +181,20 @@ func (d *decoder) object(v reflect.Value, fields []field, kind string) ([]int, e
 		if f == nil {
 			return nil, malformed("a name that is no " + kind)
 		}
-		if slices.Contains(set, f.index) {
-			return nil, codec.At("."+f.name, malformed("it is there twice"))
+		if slices.Contains(set, f.Index) {
+			return nil, codec.At("."+f.Name, malformed("it is there twice"))
 		}
-		set = append(set, f.index)
-		if err := d.value(f.node, v.Field(f.index)); err != nil {
-			return nil, codec.At("."+f.name, err)
+		set = append(set, f.Index)
+		if err := d.value(f.Node, v.Field(f.Index)); err != nil {
+			return nil, codec.At("."+f.Name, err)
 		}
 	}
 	return set, nil
 }
 
-func find(fields []field, name []byte) *field {
+func find(fields []Field, name []byte) *Field {
 	for i := range fields {
-		if fields[i].name == string(name) {
+		if fields[i].Name == string(name) {
 			return &fields[i]
 		}
 	}
@@ -223,7 +213,7 @@ func (d *decoder) key() ([]byte, error) {
 }
 
 // value reads one into v, which is zero.
-func (d *decoder) value(n *node, v reflect.Value) error {
+func (d *decoder) value(n *Node, v reflect.Value) error {
 	c := d.next()
 	var s []byte
 	if c == '"' {
@@ -232,12 +222,12 @@ func (d *decoder) value(n *node, v reflect.Value) error {
 			return err
 		}
 	}
-	if n.form == pointer && c != 'n' {
-		if err := d.charge(1, int(n.elem.typ.Size())); err != nil {
+	if n.Form == Pointer && c != 'n' {
+		if err := d.budget.Charge(1, int(n.Elem.Type.Size())); err != nil {
 			return err
 		}
-		v.Set(reflect.New(n.elem.typ))
-		n, v = n.elem, v.Elem()
+		v.Set(reflect.New(n.Elem.Type))
+		n, v = n.Elem, v.Elem()
 	}
 	if got := spelled(c); got != n.spelled() && (c != 'n' || !n.nilable()) {
 		return malformed(got + ", where " + n.spelled() + " belongs")
@@ -255,29 +245,29 @@ func (d *decoder) value(n *node, v reflect.Value) error {
 	case '[', '{':
 		return d.composite(n, v)
 	default:
-		return setNumber(n.form, v, d.number())
+		return setNumber(n.Form, v, d.number())
 	}
 	return nil
 }
 
-func (n *node) nilable() bool {
-	switch n.form {
-	case pointer, base64Slice, list, mapping:
+func (n *Node) nilable() bool {
+	switch n.Form {
+	case Pointer, Base64Slice, List, Mapping:
 		return true
 	}
 	return false
 }
 
 // spelled is what a value of n is in JSON.
-func (n *node) spelled() string {
-	switch n.form {
-	case boolean:
+func (n *Node) spelled() string {
+	switch n.Form {
+	case Boolean:
 		return aBoolean
-	case text, moment, base64Slice, base64Array:
+	case Text, Moment, Base64Slice, Base64Array:
 		return aString
-	case mapping, object:
+	case Mapping, Object:
 		return anObject
-	case list, array:
+	case List, Array:
 		return anArray
 	}
 	return aNumber
@@ -321,15 +311,15 @@ func (d *decoder) number() string {
 	}
 }
 
-func setNumber(form form, v reflect.Value, number string) error {
+func setNumber(form Form, v reflect.Value, number string) error {
 	bits := v.Type().Bits()
 	var err error
 	switch form {
-	case integer:
+	case Integer:
 		var i int64
 		i, err = strconv.ParseInt(number, 10, bits)
 		v.SetInt(i)
-	case unsigned:
+	case Unsigned:
 		var u uint64
 		u, err = strconv.ParseUint(number, 10, bits)
 		v.SetUint(u)
@@ -344,13 +334,13 @@ func setNumber(form form, v reflect.Value, number string) error {
 	return nil
 }
 
-func setText(n *node, v reflect.Value, s []byte) error {
-	switch n.form {
-	case text:
+func setText(n *Node, v reflect.Value, s []byte) error {
+	switch n.Form {
+	case Text:
 		v.SetString(string(s))
 		return nil
-	case moment:
-		t, ok := parseTime(string(s))
+	case Moment:
+		t, ok := ParseTime(string(s))
 		if !ok {
 			return malformed("a string that is not a time as in RFC 3339")
 		}
@@ -358,12 +348,17 @@ func setText(n *node, v reflect.Value, s []byte) error {
 		*p = t
 		return nil
 	}
-	b, err := base64.StdEncoding.DecodeString(string(s))
+	return SetBase64(n, v, string(s))
+}
+
+// SetBase64 sets v, a Base64Slice or Base64Array that is zero.
+func SetBase64(n *Node, v reflect.Value, s string) error {
+	b, err := base64.StdEncoding.DecodeString(s)
 	// DecodeString skips line breaks and takes any bits behind the last byte.
-	if err != nil || base64.StdEncoding.EncodeToString(b) != string(s) {
+	if err != nil || base64.StdEncoding.EncodeToString(b) != s {
 		return malformed("a string that is not base64")
 	}
-	if n.form == base64Slice {
+	if n.Form == Base64Slice {
 		v.SetBytes(b)
 		return nil
 	}
@@ -374,10 +369,10 @@ func setText(n *node, v reflect.Value, s []byte) error {
 	return nil
 }
 
-// parseTime accepts RFC 3339 with up to nine digits of a second, and nothing of
+// ParseTime accepts RFC 3339 with up to nine digits of a second, and nothing of
 // what time.Parse lets through besides: a comma, an hour of one digit, more
 // digits, minutes and offsets that no clock shows.
-func parseTime(text string) (time.Time, bool) {
+func ParseTime(text string) (time.Time, bool) {
 	t, err := time.ParseInLocation(time.RFC3339Nano, text, time.UTC)
 	if err != nil {
 		return time.Time{}, false
@@ -396,29 +391,29 @@ func parseTime(text string) (time.Time, bool) {
 	return t, t.Format(layout) == text && isOffset(offset)
 }
 
-func (d *decoder) composite(n *node, v reflect.Value) error {
-	switch n.form {
-	case list:
+func (d *decoder) composite(n *Node, v reflect.Value) error {
+	switch n.Form {
+	case List:
 		return d.list(n, v)
-	case array:
+	case Array:
 		return d.array(n, v)
-	case mapping:
+	case Mapping:
 		return d.mapping(n, v)
 	}
-	_, err := d.object(v, n.fields, "field")
+	_, err := d.object(v, n.Fields, "field")
 	return err
 }
 
-func (d *decoder) list(n *node, v reflect.Value) error {
+func (d *decoder) list(n *Node, v reflect.Value) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	v.Set(reflect.MakeSlice(n.typ, 0, 0))
+	v.Set(reflect.MakeSlice(n.Type, 0, 0))
 	for i := 0; d.more(i); i++ {
 		if err := d.grow(n, v); err != nil {
 			return err
 		}
-		if err := d.value(n.elem, v.Index(i)); err != nil {
+		if err := d.value(n.Elem, v.Index(i)); err != nil {
 			return codec.At(index(i), err)
 		}
 	}
@@ -427,14 +422,14 @@ func (d *decoder) list(n *node, v reflect.Value) error {
 
 // grow adds a zero element. The capacity grows here so that it is charged
 // before it is taken.
-func (d *decoder) grow(n *node, v reflect.Value) error {
+func (d *decoder) grow(n *Node, v reflect.Value) error {
 	length := v.Len()
 	if length == v.Cap() {
 		capacity := max(1, 2*length)
-		if err := d.charge(capacity, int(n.elem.typ.Size())); err != nil {
+		if err := d.budget.Charge(capacity, int(n.Elem.Type.Size())); err != nil {
 			return err
 		}
-		larger := reflect.MakeSlice(n.typ, length, capacity)
+		larger := reflect.MakeSlice(n.Type, length, capacity)
 		reflect.Copy(larger, v)
 		v.Set(larger)
 	}
@@ -442,7 +437,7 @@ func (d *decoder) grow(n *node, v reflect.Value) error {
 	return nil
 }
 
-func (d *decoder) array(n *node, v reflect.Value) error {
+func (d *decoder) array(n *Node, v reflect.Value) error {
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -451,7 +446,7 @@ func (d *decoder) array(n *node, v reflect.Value) error {
 		if length == v.Len() {
 			return malformed(fmt.Sprintf("more than %d elements", v.Len()))
 		}
-		if err := d.value(n.elem, v.Index(length)); err != nil {
+		if err := d.value(n.Elem, v.Index(length)); err != nil {
 			return codec.At(index(length), err)
 		}
 	}
@@ -461,11 +456,11 @@ func (d *decoder) array(n *node, v reflect.Value) error {
 	return nil
 }
 
-func (d *decoder) mapping(n *node, v reflect.Value) error {
+func (d *decoder) mapping(n *Node, v reflect.Value) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	v.Set(reflect.MakeMap(n.typ))
+	v.Set(reflect.MakeMap(n.Type))
 	for i := 0; d.more(i); i++ {
 		name, err := d.key()
 		if err != nil {
@@ -478,35 +473,36 @@ func (d *decoder) mapping(n *node, v reflect.Value) error {
 	return nil
 }
 
-func (d *decoder) entry(n *node, v reflect.Value, name string) error {
-	if fault := nameFault(name); fault != "" {
-		return malformed("a key that cannot be used: " + fault)
-	}
-	if err := d.charge(1, n.mapSize.Next(v.Len())); err != nil {
+func (d *decoder) entry(n *Node, v reflect.Value, name string) error {
+	if err := d.budget.Charge(1, n.MapSize.Next(v.Len())); err != nil {
 		return err
 	}
-	key := reflect.New(n.typ.Key()).Elem()
-	if err := setKey(key, name); err != nil {
+	key := reflect.New(n.Type.Key()).Elem()
+	if err := SetKey(key, name); err != nil {
 		return err
 	}
 	if v.MapIndex(key).IsValid() {
 		return malformed("it is there twice")
 	}
-	elem := reflect.New(n.elem.typ).Elem()
-	if err := d.value(n.elem, elem); err != nil {
+	elem := reflect.New(n.Elem.Type).Elem()
+	if err := d.value(n.Elem, elem); err != nil {
 		return err
 	}
 	v.SetMapIndex(key, elem)
 	return nil
 }
 
-func setKey(key reflect.Value, name string) error {
+// SetKey sets the key of a map to what KeyText wrote.
+func SetKey(key reflect.Value, name string) error {
+	if fault := nameFault(name); fault != "" {
+		return malformed("a key that cannot be used: " + fault)
+	}
 	form := forms[key.Kind()]
-	if form == text {
+	if form == Text {
 		key.SetString(name)
 		return nil
 	}
-	if err := setNumber(form, key, name); err != nil || keyText(key) != name {
+	if err := setNumber(form, key, name); err != nil || KeyText(key) != name {
 		return malformed("a key that is no " + key.Kind().String())
 	}
 	return nil

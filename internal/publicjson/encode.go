@@ -19,7 +19,7 @@ import (
 // script of an HTML page.
 func (p *Public) Encode(v reflect.Value) ([]byte, error) {
 	e := encoder{buf: make([]byte, 0, min(p.took.Load(), maxRoom)+room)}
-	if err := e.object(v, p.node.fields); err != nil {
+	if err := e.object(v, p.fields); err != nil {
 		return nil, codec.At(codec.TypeName(p.typ), err)
 	}
 	if took := int64(len(e.buf)); took != p.took.Load() {
@@ -40,7 +40,7 @@ type encoder struct {
 	depth int
 }
 
-func (e *encoder) object(v reflect.Value, fields []field) error {
+func (e *encoder) object(v reflect.Value, fields []Field) error {
 	if err := e.open('{'); err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (e *encoder) object(v reflect.Value, fields []field) error {
 		f := &fields[i]
 		e.comma(i)
 		e.buf = append(e.buf, f.label...)
-		if err := e.value(f.node, v.Field(f.index)); err != nil {
-			return codec.At("."+f.name, err)
+		if err := e.value(f.Node, v.Field(f.Index)); err != nil {
+			return codec.At("."+f.Name, err)
 		}
 	}
 	return e.close('}')
@@ -83,35 +83,35 @@ func (e *encoder) comma(i int) {
 	}
 }
 
-func (e *encoder) value(n *node, v reflect.Value) error {
+func (e *encoder) value(n *Node, v reflect.Value) error {
 	// Asked for each: the values of a list can be one and the same.
 	if err := e.fits(); err != nil {
 		return err
 	}
-	switch n.form {
-	case boolean:
+	switch n.Form {
+	case Boolean:
 		e.buf = strconv.AppendBool(e.buf, v.Bool())
-	case integer:
+	case Integer:
 		e.buf = strconv.AppendInt(e.buf, v.Int(), 10)
-	case unsigned:
+	case Unsigned:
 		e.buf = strconv.AppendUint(e.buf, v.Uint(), 10)
-	case float32Number:
+	case Float32:
 		return e.float(v.Float(), 32) // its shortest form is another
-	case float64Number:
+	case Float64:
 		return e.float(v.Float(), 64)
-	case text:
+	case Text:
 		if !utf8.ValidString(v.String()) {
 			return errors.New("a string that is not valid UTF-8")
 		}
 		e.buf = appendString(e.buf, v.String())
-	case moment:
+	case Moment:
 		return e.time(v)
-	case base64Array:
-		e.base64(addressable(v).Bytes())
-	case array:
+	case Base64Array:
+		e.base64(Bytes(v))
+	case Array:
 		return e.list(n, v)
-	case object:
-		return e.object(v, n.fields)
+	case Object:
+		return e.object(v, n.Fields)
 	default:
 		if v.IsNil() {
 			e.buf = append(e.buf, "null"...)
@@ -123,14 +123,14 @@ func (e *encoder) value(n *node, v reflect.Value) error {
 }
 
 // held writes what can be nil, and is not.
-func (e *encoder) held(n *node, v reflect.Value) error {
-	switch n.form {
-	case pointer:
-		return e.value(n.elem, v.Elem())
-	case base64Slice:
-		e.base64(v.Bytes())
+func (e *encoder) held(n *Node, v reflect.Value) error {
+	switch n.Form {
+	case Pointer:
+		return e.value(n.Elem, v.Elem())
+	case Base64Slice:
+		e.base64(Bytes(v))
 		return nil
-	case mapping:
+	case Mapping:
 		return e.mapping(n, v)
 	}
 	return e.list(n, v)
@@ -142,23 +142,23 @@ func (e *encoder) base64(b []byte) {
 	e.buf = append(e.buf, '"')
 }
 
-// addressable returns v, or a copy of it that has an address.
-func addressable(v reflect.Value) reflect.Value {
-	if v.CanAddr() {
-		return v
+// Bytes returns those of a Base64Slice or Base64Array.
+func Bytes(v reflect.Value) []byte {
+	if v.Kind() == reflect.Slice || v.CanAddr() {
+		return v.Bytes()
 	}
 	c := reflect.New(v.Type()).Elem()
 	c.Set(v)
-	return c
+	return c.Bytes()
 }
 
-func (e *encoder) list(n *node, v reflect.Value) error {
+func (e *encoder) list(n *Node, v reflect.Value) error {
 	if err := e.open('['); err != nil {
 		return err
 	}
 	for i := range v.Len() {
 		e.comma(i)
-		if err := e.value(n.elem, v.Index(i)); err != nil {
+		if err := e.value(n.Elem, v.Index(i)); err != nil {
 			return codec.At(index(i), err)
 		}
 	}
@@ -167,7 +167,7 @@ func (e *encoder) list(n *node, v reflect.Value) error {
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-func (e *encoder) mapping(n *node, v reflect.Value) error {
+func (e *encoder) mapping(n *Node, v reflect.Value) error {
 	if err := e.open('{'); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (e *encoder) mapping(n *node, v reflect.Value) error {
 	}
 	entries := make([]entry, 0, v.Len())
 	for it := v.MapRange(); it.Next(); {
-		entries = append(entries, entry{keyText(it.Key()), it.Value()})
+		entries = append(entries, entry{KeyText(it.Key()), it.Value()})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	for i, entry := range entries {
@@ -186,19 +186,19 @@ func (e *encoder) mapping(n *node, v reflect.Value) error {
 		}
 		e.comma(i)
 		e.buf = append(appendString(e.buf, entry.key), ':')
-		if err := e.value(n.elem, entry.elem); err != nil {
+		if err := e.value(n.Elem, entry.elem); err != nil {
 			return codec.At("[]", err)
 		}
 	}
 	return e.close('}')
 }
 
-// keyText is a key of a map as text.
-func keyText(k reflect.Value) string {
+// KeyText is a key of a map as text.
+func KeyText(k reflect.Value) string {
 	switch forms[k.Kind()] {
-	case integer:
+	case Integer:
 		return strconv.FormatInt(k.Int(), 10)
-	case unsigned:
+	case Unsigned:
 		return strconv.FormatUint(k.Uint(), 10)
 	}
 	return k.String()

@@ -1,6 +1,7 @@
 // Package publicjson writes the public fields of a state as JSON for its page,
 // and reads back what the page sends. A type is compiled once, as in package
 // codec, whose limits hold here too, and no method of a value's type is called.
+// Package form walks the same nodes, for forms.
 //
 //	publicjson.go  a struct type and what stands below its public fields, compiled
 //	check.go       what may be public
@@ -21,12 +22,28 @@ import (
 // MaxBytes is how many bytes of JSON public fields may take, in both directions.
 const MaxBytes = 1 << 20
 
+// Budget is how many bytes of memory reading may still allocate.
+type Budget int
+
+// NewBudget returns that of what was sent in so many bytes.
+func NewBudget(sent int) Budget { return Budget(codec.MemoryBudget(sent)) }
+
+// Charge takes n times size off. It is called with what is about to be allocated
+// where that may be much more than the text that asks for it.
+func (b *Budget) Charge(n, size int) error {
+	if size > 0 && n > int(*b)/size {
+		return fmt.Errorf("%w: it takes more memory than its size allows", codec.ErrLimit)
+	}
+	*b -= Budget(n * size)
+	return nil
+}
+
 // Public are the public fields of a struct type: those a page may see and change
 // as JSON. It is safe for concurrent use.
 type Public struct {
-	typ  reflect.Type
-	node *node        // of the struct, with its public fields alone
-	took atomic.Int64 // how many bytes the last value took
+	typ    reflect.Type
+	fields []Field
+	took   atomic.Int64 // how many bytes the last value took
 }
 
 // compiled are the results of Of, each a compilation, by their reflect.Type. They
@@ -51,6 +68,9 @@ func Of(typ reflect.Type) (*Public, error) {
 	return c.public, c.err
 }
 
+// Fields are the public fields, in the order of their declaration.
+func (p *Public) Fields() []Field { return p.fields }
+
 func compile(typ reflect.Type) (*Public, error) {
 	c := newCheck(new(codec.Types), typ.PkgPath())
 	var public []savedField
@@ -63,66 +83,67 @@ func compile(typ reflect.Type) (*Public, error) {
 	if len(c.faults) > 0 {
 		return nil, c.faults[0]
 	}
-	nodes := compiler{check: c, nodes: make(map[reflect.Type]*node)}
-	return &Public{typ: typ, node: &node{typ: typ, form: object, fields: nodes.fields(public)}}, nil
+	nodes := compiler{check: c, nodes: make(map[reflect.Type]*Node)}
+	return &Public{typ: typ, fields: nodes.fields(public)}, nil
 }
 
-// node is a type below a public field.
-type node struct {
-	typ     reflect.Type
-	form    form
-	elem    *node // of a pointer, list, array or mapping
-	fields  []field
-	mapSize codec.MapSize
+// Node is a type below a public field.
+type Node struct {
+	Type    reflect.Type
+	Form    Form
+	Elem    *Node // of a Pointer, List, Array or Mapping
+	Fields  []Field
+	MapSize codec.MapSize
 }
 
-type field struct {
-	name  string
+// Field is a public field, or a saved one of a struct below it.
+type Field struct {
+	Name  string
+	Index int // in the Go struct
+	Node  *Node
 	label []byte // the name as JSON, with a colon behind it
-	index int    // in the Go struct
-	node  *node
 }
 
-// form is how values of a type are written.
-type form int
+// Form is how values of a type are written.
+type Form int
 
 const (
-	boolean form = iota
-	integer
-	unsigned
-	float32Number
-	float64Number
-	text
-	moment
-	base64Slice
-	base64Array
-	pointer
-	list
-	array
-	mapping
-	object
+	Boolean Form = iota
+	Integer
+	Unsigned
+	Float32
+	Float64
+	Text
+	Moment
+	Base64Slice
+	Base64Array
+	Pointer
+	List
+	Array
+	Mapping
+	Object
 )
 
-var forms = [reflect.UnsafePointer + 1]form{
-	reflect.Bool: boolean,
-	reflect.Int:  integer, reflect.Int8: integer, reflect.Int16: integer, reflect.Int32: integer, reflect.Int64: integer,
-	reflect.Uint: unsigned, reflect.Uint8: unsigned, reflect.Uint16: unsigned, reflect.Uint32: unsigned, reflect.Uint64: unsigned,
-	reflect.Float32: float32Number, reflect.Float64: float64Number,
-	reflect.String: text, reflect.Pointer: pointer, reflect.Slice: list, reflect.Array: array, reflect.Map: mapping, reflect.Struct: object,
+var forms = [reflect.UnsafePointer + 1]Form{
+	reflect.Bool: Boolean,
+	reflect.Int:  Integer, reflect.Int8: Integer, reflect.Int16: Integer, reflect.Int32: Integer, reflect.Int64: Integer,
+	reflect.Uint: Unsigned, reflect.Uint8: Unsigned, reflect.Uint16: Unsigned, reflect.Uint32: Unsigned, reflect.Uint64: Unsigned,
+	reflect.Float32: Float32, reflect.Float64: Float64,
+	reflect.String: Text, reflect.Pointer: Pointer, reflect.Slice: List, reflect.Array: Array, reflect.Map: Mapping, reflect.Struct: Object,
 }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-func formOf(typ reflect.Type) form {
+func formOf(typ reflect.Type) Form {
 	if typ == timeType {
-		return moment
+		return Moment
 	}
 	f := forms[typ.Kind()]
-	if f == list && isBytes(typ) {
-		return base64Slice
+	if f == List && isBytes(typ) {
+		return Base64Slice
 	}
-	if f == array && isBytes(typ) {
-		return base64Array
+	if f == Array && isBytes(typ) {
+		return Base64Array
 	}
 	return f
 }
@@ -132,35 +153,35 @@ func isBytes(typ reflect.Type) bool { return typ.Elem().Kind() == reflect.Uint8 
 // compiler makes nodes of types in which check found no fault.
 type compiler struct {
 	check *check
-	nodes map[reflect.Type]*node
+	nodes map[reflect.Type]*Node
 }
 
-func (c *compiler) node(typ reflect.Type) *node {
+func (c *compiler) node(typ reflect.Type) *Node {
 	if n := c.nodes[typ]; n != nil {
 		return n
 	}
-	n := &node{typ: typ, form: formOf(typ)}
+	n := &Node{Type: typ, Form: formOf(typ)}
 	c.nodes[typ] = n // before its parts, which may hold the type again
-	switch n.form {
-	case pointer, list, array:
-		n.elem = c.node(typ.Elem())
-	case mapping:
-		n.elem = c.node(typ.Elem())
-		n.mapSize = codec.SizeOfMap(typ)
-	case object:
-		n.fields = c.fields(c.check.within[typ])
+	switch n.Form {
+	case Pointer, List, Array:
+		n.Elem = c.node(typ.Elem())
+	case Mapping:
+		n.Elem = c.node(typ.Elem())
+		n.MapSize = codec.SizeOfMap(typ)
+	case Object:
+		n.Fields = c.fields(c.check.within[typ])
 	}
 	return n
 }
 
-func (c *compiler) fields(saved []savedField) []field {
-	var fields []field
+func (c *compiler) fields(saved []savedField) []Field {
+	var fields []Field
 	for _, f := range saved {
-		fields = append(fields, field{
-			name:  f.saved.Name,
+		fields = append(fields, Field{
+			Name:  f.saved.Name,
+			Index: f.Index[0],
+			Node:  c.node(f.Type),
 			label: append(appendString(nil, f.saved.Name), ':'),
-			index: f.Index[0],
-			node:  c.node(f.Type),
 		})
 	}
 	return fields
