@@ -72,6 +72,7 @@
 //
 // # Around it
 //
+// Package form fills the public fields of a state from an HTML form or a query.
 // Package client serves the script for the browser, and package pagestatetest
 // helps to test handlers. The modules adapter/ginstate, adapter/echostate and
 // adapter/echo4state mount the middleware in Gin and Echo, adapter/redisstate has a
