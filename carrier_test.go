@@ -139,8 +139,9 @@ func (v *carrierVisitor) puts(sizes ...int) (all []pagestate.Parcel) {
 	return all
 }
 
-func newParcel(size int) pagestate.Parcel {
-	id := sessionid.New()
+func newParcel(size int) pagestate.Parcel { return parcelOf(sessionid.New(), size) }
+
+func parcelOf(id string, size int) pagestate.Parcel {
 	return pagestate.Parcel{ID: id, Value: strings.Repeat(id, size/len(id)+1)[:size], Keep: 24 * time.Hour}
 }
 
@@ -348,11 +349,11 @@ func TestPlantedSlots(t *testing.T) {
 	plants := map[string]func(v *carrierVisitor) (values []string, p pagestate.Parcel){
 		"forged": func(v *carrierVisitor) ([]string, pagestate.Parcel) {
 			p := newParcel(small)
-			return []string{fmt.Sprintf("%010d01%s%022d%s", time.Now().Unix(), p.ID, 0, p.Value)}, p
+			return []string{fmt.Sprintf("%010d01%s%s%s", time.Now().Unix(), p.ID, strings.Repeat("A", 22), p.Value)}, p
 		},
 		"dated 2100": func(v *carrierVisitor) ([]string, pagestate.Parcel) {
 			p := newParcel(small)
-			return []string{fmt.Sprintf("410244480001%s%022d%s", p.ID, 0, p.Value)}, p
+			return []string{fmt.Sprintf("410244480001%s%s%s", p.ID, strings.Repeat("A", 22), p.Value)}, p
 		},
 		"signed two minutes from now": func(v *carrierVisitor) ([]string, pagestate.Parcel) {
 			v.app.later.Add(int64(2 * time.Minute))
@@ -881,11 +882,12 @@ func FuzzSlots(f *testing.F) {
 		mw.Handler(h).ServeHTTP(w, r)
 		return w
 	}
-	put := []pagestate.Parcel{newParcel(10), newParcel(2 * 512), newParcel(5 * 512), newParcel(5*512 - 1)}
+	var put []pagestate.Parcel // the same in all processes
+	for i, size := range []int{10, 2 * 512, 5 * 512, 5*512 - 1} {
+		put = append(put, parcelOf("ABCDEFGHIJKLMNOPQRSTUVWXY"+string(rune('A'+i)), size))
+	}
 	var all string
-	for i, p := range put {
-		p.ID = strings.Repeat(string(rune('A'+i)), 26)
-		put[i] = p
+	for _, p := range put {
 		w := serve("", func(w http.ResponseWriter, r *http.Request) {
 			if err := carrier.Put(w, r, p); err != nil {
 				f.Error(err)
