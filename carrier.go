@@ -119,17 +119,17 @@ const (
 func (c *cookieCarrier) check(b Binding) error {
 	switch given := &c.given; {
 	case given.Value != "" || given.Quoted:
-		return errors.New("Value is not honoured; leave it out")
+		return errors.New("its Value is not honoured; leave it out")
 	case !given.Expires.IsZero():
-		return errors.New("Expires is not honoured; use MaxAge")
+		return errors.New("its Expires is not honoured; use MaxAge")
 	case given.Domain != "":
-		return errors.New("Domain is not honoured, since the cookies are for one host; leave it out")
+		return errors.New("its Domain is not honoured, since the cookies are for one host; leave it out")
 	case given.Path != "" && given.Path != "/":
-		return fmt.Errorf("the Path %q is not honoured, since a redirect leads anywhere; leave it out", given.Path)
+		return fmt.Errorf("its Path %q is not honoured, since a redirect leads anywhere; leave it out", given.Path)
 	case given.MaxAge < 0:
-		return errors.New("MaxAge is negative; 0 means an hour")
+		return errors.New("its MaxAge is negative; 0 means an hour")
 	case cookie.WithoutPrefix(given.Name) != given.Name:
-		return fmt.Errorf("the name %q has a prefix; leave it out, it is added where the cookie is Secure", given.Name)
+		return fmt.Errorf("its name %q has a prefix; leave it out, it is added where the cookie is Secure", given.Name)
 	}
 	if checkBinding(b) != nil {
 		return nil // what the cookies are like is not known yet

@@ -327,7 +327,7 @@ func TestTabsAtOneMoment(t *testing.T) {
 	}
 	apart := 0
 	for range 60 {
-		if put() != put() {
+		if one, other := put(), put(); one != other {
 			apart++
 		}
 	}
@@ -735,14 +735,14 @@ func TestCarrierIsChecked(t *testing.T) {
 		{"one's own, Unbound", nilCarrier{}, pagestate.Unbound(), "Options.Carrier: with Unbound"},
 		{"in cookies, Unbound", nil, pagestate.Unbound(), ""},
 		{"all that may be said", cookies(http.Cookie{Name: "c", Path: "/", MaxAge: 60, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}), plain, ""},
-		{"Value", cookies(http.Cookie{Value: "x"}), plain, "Options.Carrier: CookieCarrier: Value"},
-		{"Quoted", cookies(http.Cookie{Quoted: true}), plain, "Options.Carrier: CookieCarrier: Value"},
+		{"Value", cookies(http.Cookie{Value: "x"}), plain, "Options.Carrier: CookieCarrier: its Value"},
+		{"Quoted", cookies(http.Cookie{Quoted: true}), plain, "Options.Carrier: CookieCarrier: its Value"},
 		{"Expires", cookies(http.Cookie{Expires: time.Now()}), plain, "Expires"},
 		{"Domain", cookies(http.Cookie{Domain: "a.example"}), plain, "Domain"},
-		{"Path", cookies(http.Cookie{Path: "/shop"}), plain, `the Path "/shop"`},
+		{"Path", cookies(http.Cookie{Path: "/shop"}), plain, `its Path "/shop"`},
 		{"MaxAge", cookies(http.Cookie{MaxAge: -1}), plain, "MaxAge is negative"},
 		{"Name", cookies(http.Cookie{Name: "a b"}), plain, "invalid Cookie.Name"},
-		{"a prefix", cookies(http.Cookie{Name: "__Host-c", Secure: true}), plain, `the name "__Host-c" has a prefix`},
+		{"a prefix", cookies(http.Cookie{Name: "__Host-c", Secure: true}), plain, `its name "__Host-c" has a prefix`},
 		{"a prefix in small letters", cookies(http.Cookie{Name: "__secure-c"}), plain, "has a prefix"},
 		{"the binding's name, without a number", cookies(http.Cookie{Name: "binding"}), plain, ""},
 		{"the binding's name", cookies(http.Cookie{Name: "page"}), pagestate.Cookie(http.Cookie{Name: "page-5"}), "number 5"},
@@ -818,16 +818,16 @@ func TestNewCarrier(t *testing.T) {
 						testkit.Want(t, "put", carrier.Put(nil, nil, s.put), nil)
 						sizes[s.put.ID[:1]] = len(s.put.Value)
 					}
-					known := ""
+					var known []string
 					for _, name := range []string{"A", "B", "C", "D", "E", "F"} {
 						value, err := carrier.Get(nil, nil, strings.Repeat(name, 26))
 						testkit.Want(t, "error", err, nil)
 						if value != "" {
-							known += name
+							known = append(known, name)
 							testkit.Want(t, "value", value, strings.Repeat(name, sizes[name]))
 						}
 					}
-					testkit.Want(t, fmt.Sprint("known after step ", i), known, s.known)
+					testkit.Want(t, fmt.Sprint("known after step ", i), strings.Join(known, ""), s.known)
 				}
 			})
 		})
@@ -886,7 +886,7 @@ func FuzzSlots(f *testing.F) {
 	for i, size := range []int{10, 2 * 512, 5 * 512, 5*512 - 1} {
 		put = append(put, parcelOf("ABCDEFGHIJKLMNOPQRSTUVWXY"+string(rune('A'+i)), size))
 	}
-	var all string
+	var all []string
 	for _, p := range put {
 		w := serve("", func(w http.ResponseWriter, r *http.Request) {
 			if err := carrier.Put(w, r, p); err != nil {
@@ -899,9 +899,9 @@ func FuzzSlots(f *testing.F) {
 		}
 		f.Add(strings.Join(pairs, "; "))
 		f.Add(strings.Join(append(pairs[1:], pairs[0][:20], "page_state-5="+pairs[0][13:]), "; "))
-		all += strings.Join(pairs, "; ") + "; "
+		all = append(all, pairs...)
 	}
-	f.Add(all)
+	f.Add(strings.Join(all, "; "))
 	f.Add("page_state-0=; page_state-6=x; page_state-1=" + strings.Repeat("0", 60) + "; page_state-1=-000000001" + strings.Repeat("01", 40))
 	f.Fuzz(func(t *testing.T, cookies string) {
 		serve(cookies, func(w http.ResponseWriter, r *http.Request) {
