@@ -68,7 +68,7 @@ type acting struct {
 	arrived   string // the token
 	was       []byte // what it held
 	claimed   bool   // whether a guard has recorded it, so that it is used up
-	carried   bool   // whether a redirect has carried it, so that the page waits for it
+	came      bool   // whether a redirect has brought it here, so that the page waits for it
 	renewed   string // the token that stands for it then, once there is one
 }
 
@@ -408,7 +408,7 @@ func (x *exchange) headerToken(status int) (string, error) {
 	if x.acting.instance == nil || x.acting.orphaned() {
 		return "", nil
 	}
-	if x.acting.instance.carried != nil && redirects(status) {
+	if x.acting.carried != nil && redirects(status) {
 		return "", nil // it goes the other way
 	}
 	if x.verdict != sealChanges {
@@ -436,7 +436,7 @@ func (x *exchange) changedToken(status int) (string, error) {
 		return "", err
 	}
 	sealed = true
-	if token == a.arrived && !a.carried {
+	if token == a.arrived && !a.came {
 		return "", nil
 	}
 	changed := !bytes.Equal(a.Data, a.was) // and not only sealed again in time or for the guard
@@ -447,9 +447,9 @@ func (x *exchange) changedToken(status int) (string, error) {
 		x.warn(a.instance, "changed after its token was put into the page, which is older than the header now")
 	case outdated:
 		x.warnOfSize()
-	case changed && redirects(status):
+	case changed && x.leavesPage(status):
 		if len(x.carried) == 0 { // who says what to carry knows what is left behind
-			x.warn(a.instance, "changed in answer to a redirect, which carries no state by itself; redirect with pagestate.Redirect, and name the state there")
+			x.warn(a.instance, "changed in answer to a redirect, which carries no state by itself; redirect with pagestate.Redirect, or to what pagestate.Link returns, and name the state there")
 		}
 	default:
 		x.unsent = !fits && (changed || a.claimed || x.passed)
@@ -461,7 +461,7 @@ func (x *exchange) changedToken(status int) (string, error) {
 	return token, nil
 }
 
-// redirects reports whether a browser shows another page than the answer.
+// redirects reports whether a status sends the browser to another page.
 func redirects(status int) bool {
 	switch status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -474,7 +474,7 @@ func redirects(status int) bool {
 // arrivedToken returns a token of the state as it arrived, where the page's own
 // is used up.
 func (x *exchange) arrivedToken() (string, error) {
-	if !x.acting.claimed && !x.acting.carried || x.verdict == sealNothing {
+	if !x.acting.claimed && !x.acting.came || x.verdict == sealNothing {
 		return "", nil
 	}
 	if x.acting.succeeded() && !bytes.Equal(x.acting.Data, x.acting.was) {
@@ -520,6 +520,18 @@ func (a *acting) asArrived(ctx context.Context) (token string, err error) {
 		a.renewed = token
 	}
 	return a.renewed, nil
+}
+
+// leavesPage reports whether the browser shows another page than this answer.
+func (x *exchange) leavesPage(status int) bool {
+	if redirects(status) {
+		return true
+	}
+	if len(x.r.Header["Hx-Request"]) == 0 {
+		return false
+	}
+	h := x.w.ResponseWriter.Header()
+	return len(h["Hx-Redirect"]) > 0 || len(h["Hx-Location"]) > 0 || len(h["Hx-Refresh"]) > 0
 }
 
 // leavesSite reports whether the response is a redirect to another host that a script
@@ -598,7 +610,7 @@ func (x *exchange) warnOfLoss(in *instance, late bool) {
 	}
 	acts := in == x.acting.instance
 	sealed := late || x.acting.succeeded()
-	if acts && !sealed || len(x.carried) > 0 && redirects(x.status) {
+	if acts && !sealed || len(x.carried) > 0 && x.leavesPage(x.status) {
 		return
 	}
 	if changed, err := in.changed(); !changed && err == nil {

@@ -356,7 +356,7 @@ func (x *exchange) settle(ctx context.Context, in *instance, p place, acted bool
 	in.placed = true
 	if acted && x.acting.instance == nil && x.sent == notYet {
 		x.act(in, false)
-		x.acting.carried = true
+		x.acting.came = true
 	} else {
 		x.hold(in)
 	}

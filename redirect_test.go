@@ -689,6 +689,19 @@ func TestRedirectWarnings(t *testing.T) {
 			http.Redirect(w, r, "/step/1", http.StatusSeeOther)
 			return nil
 		}, changed},
+		"HX-Redirect": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+			r.Header.Set("HX-Request", "true")
+			wz.Said = []string{"one"}
+			w.Header().Set("HX-Redirect", "/step/1")
+			return nil
+		}, changed},
+		"HX-Redirect to a link": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+			r.Header.Set("HX-Request", "true")
+			wz.Said = []string{"one"}
+			link, err := pagestate.Link(r, "/step/1", wz)
+			w.Header().Set("HX-Redirect", link)
+			return err
+		}, ""},
 		"nothing carried": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			wz.Said = []string{"one"}
 			return pagestate.Redirect(w, r, "/step/1")
