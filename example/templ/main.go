@@ -55,22 +55,19 @@ func newSite(secret []byte) (*pagestate.Middleware, http.Handler, error) {
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", newRecipe)
+	mux.Handle("GET /{$}", pagestate.HandlePage(show))
 	mux.Handle("POST /{$}", pagestate.Handle(change))
 	mux.Handle("GET /style.css", http.FileServerFS(static))
 	return mw, mw.Handler(mux), nil
 }
 
-// newRecipe shows the recipe for the first time.
-func newRecipe(w http.ResponseWriter, r *http.Request) {
-	c := &Recipe{Servings: 2}
-	err := pagestate.Attach(r.Context(), c)
-	if err == nil {
-		err = render(w, r, recipePage(c))
-	}
+// show shows the recipe to a visitor who comes to it in any way.
+func show(w http.ResponseWriter, r *http.Request) error {
+	c, err := pagestate.FromOrAttach(r.Context(), &Recipe{Servings: 2})
 	if err != nil {
-		pagestate.WriteError(w, r, err)
+		return err
 	}
+	return render(w, r, recipePage(c))
 }
 
 // change works on the recipe of the page that was clicked.
@@ -82,19 +79,17 @@ func change(w http.ResponseWriter, r *http.Request, c *Recipe) error {
 		c.Servings = max(c.Servings-1, 1)
 	}
 	c.toggle(r.FormValue("have"))
-	return render(w, r, recipePage(c))
+	return pagestate.Redirect(w, r, "/", c)
 }
 
-// render writes a page when all of it is there. Of one that fails nothing is
-// seen, and what the handler changed is not sealed.
+// render writes a page when all of it is there. One that fails is an error, and
+// nothing of it is seen.
 func render(w http.ResponseWriter, r *http.Request, page templ.Component) error {
 	var b bytes.Buffer
 	if err := page.Render(r.Context(), &b); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// The answer to a form stays there for the browser's Back.
-	w.Header().Set("Cache-Control", "private, no-cache")
 	_, err := b.WriteTo(w)
 	return err
 }

@@ -70,6 +70,17 @@ func TestTabs(t *testing.T) {
 	wantRecipe(t, mw, two, "1 []", `aria-label="One fewer" disabled>`)
 }
 
+// TestReload: reloading what a form has led to sends nothing again.
+func TestReload(t *testing.T) {
+	mw, browser := start(t)
+	page := press(browser.Get("/"), "do", "more")
+	if method := page.Request.Method; method != "GET" {
+		t.Errorf("reloading would %s", method)
+	}
+	wantRecipe(t, mw, page.Reload(), "3 []", `aria-label="One fewer">`)
+	wantRecipe(t, mw, press(page, "do", "more").Back(), "3 []", `aria-label="One fewer">`)
+}
+
 // TestTokenInAttribute: a script finds it there.
 func TestTokenInAttribute(t *testing.T) {
 	mw, browser := start(t)
