@@ -5,10 +5,7 @@ package main
 // wizard.go.
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,37 +16,68 @@ import (
 // Board keeps what belongs to the page as a whole: its filter, and whether the
 // wizard is open.
 type Board struct {
-	pagestate.Component
+	part     `state:"-"`
 	Filter   Filter
 	Planning bool
 
 	// These are for the templates alone, and no part of the token.
-	Lists  []*List       `state:"-"`
-	Wizard *Wizard       `state:"-"`
-	Notice string        `state:"-"`
-	Fields template.HTML `state:"-"`
+	Lists  []*List `state:"-"`
+	Wizard *Wizard `state:"-"` // shown if Planning
+	Notice *Notice `state:"-"`
 }
+
+// Notice is what the page says of the form that was sent before. A redirect
+// carries it there.
+type Notice struct{ Text string }
 
 var listNames = []string{"todo", "doing", "done"}
 
 // Labels is for the templates.
 func (b *Board) Labels() []string { return labels }
 
-// newBoard shows the board to a visitor who comes without a token.
-func (s *site) newBoard(w http.ResponseWriter, r *http.Request) error {
-	b := new(Board)
-	if err := pagestate.Attach(r.Context(), b); err != nil {
-		return err
-	}
-	return s.showBoard(w, r, b)
-}
-
-// changeBoard is for what concerns more than one list.
-func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
-	err := b.keep(r)
+// boardPage shows the board to a visitor who comes to it in any way.
+func (s *site) boardPage(w http.ResponseWriter, r *http.Request) error {
+	b, err := s.open(r)
 	if err != nil {
 		return err
 	}
+	return s.showPage(w, r, http.StatusOK, b)
+}
+
+// open returns the board with all its parts, as the request brings them. Parts that
+// it does not bring are new.
+func (s *site) open(r *http.Request) (*Board, error) {
+	b, err := pagestate.FromOrAttach(r.Context(), &Board{})
+	if err != nil {
+		return nil, err
+	}
+	if b.Notice, err = pagestate.FromOrAttach(r.Context(), &Notice{}); err != nil {
+		return nil, err
+	}
+	if b.Wizard, err = pagestate.FromOrAttach(r.Context(), newWizard(), pagestate.Under(b, "wizard")); err != nil {
+		return nil, err
+	}
+	b.Lists = nil
+	for _, name := range listNames {
+		l, err := pagestate.FromOrAttach(r.Context(), s.newList(name), pagestate.Under(b, name))
+		if err != nil {
+			return nil, err
+		}
+		if err := l.openCards(r); err != nil {
+			return nil, err
+		}
+		b.Lists = append(b.Lists, l)
+	}
+	return b, nil
+}
+
+// changeBoard is for what concerns more than one list.
+func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, _ *Board) error {
+	b, err := s.open(r) // which returns the one that acts
+	if err != nil {
+		return err
+	}
+	b.keep(r)
 	switch r.PostFormValue("do") {
 	case "clear":
 		b.Filter = Filter{}
@@ -65,36 +93,33 @@ func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, b *Board) err
 	if err != nil {
 		return err
 	}
-	return s.showBoard(w, r, b)
+	if !byScript(r) {
+		return s.answerForm(w, r, b.Wizard.Problem)
+	}
+	if err := s.fillBoard(r, b); err != nil {
+		return err
+	}
+	return s.show(w, http.StatusOK, "board", b)
 }
 
 // keep takes over the fields of the filter, and what was typed for new cards.
-func (b *Board) keep(r *http.Request) error {
+func (b *Board) keep(r *http.Request) {
 	keep(r, "find", &b.Filter.Text)
 	keep(r, "only", &b.Filter.Label)
-	for _, name := range listNames {
-		l, err := pagestate.Child[List](r.Context(), b, name, nil)
-		if err != nil {
-			return err
-		}
+	for _, l := range b.Lists {
 		l.keep(r)
 	}
-	return nil
 }
 
 // create makes a card of the wizard's answers, which came along in its token.
 func (s *site) create(r *http.Request, b *Board) error {
-	wizard, err := pagestate.Child[Wizard](r.Context(), b, "wizard", nil)
-	if err != nil {
-		return err
-	}
-	if !wizard.check() {
+	if !b.Wizard.check() {
 		return nil
 	}
-	task := Task{List: wizard.List, Title: wizard.Title, Label: wizard.Label, Author: nameOf(r)}
+	task := Task{List: b.Wizard.List, Title: b.Wizard.Title, Label: b.Wizard.Label, Author: nameOf(r)}
 	b.Planning = false
-	b.Notice = fmt.Sprintf("“%s” is on the board.", task.Title)
-	_, err = s.store.add(r.Context(), task)
+	b.Notice.Text = fmt.Sprintf("“%s” is on the board.", task.Title)
+	_, err := s.store.add(r.Context(), task)
 	return err
 }
 
@@ -108,58 +133,24 @@ func (s *site) move(r *http.Request, b *Board) error {
 	}
 	found, err := s.store.move(r.Context(), id, list)
 	if err == nil && !found {
-		b.Notice = "That card is gone: somebody deleted it."
+		b.Notice.Text = "That card is gone: somebody deleted it."
 	}
 	return err
 }
 
-// showBoard answers a script with the board, and a plain form with the page.
-func (s *site) showBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
-	if err := s.fillBoard(r, b); err != nil {
-		return err
-	}
-	if byScript(r) {
-		return s.show(w, http.StatusOK, "board", b)
-	}
-	return s.showPage(w, r, b)
-}
-
-// fillBoard resumes the children of the board. The lists get the board's filter
-// as their argument; what is their own stays as it was.
+// fillBoard makes the board ready to be shown. The lists get its filter as the
+// argument of their queries; what is their own stays as it was.
 func (s *site) fillBoard(r *http.Request, b *Board) error {
-	b.Lists = nil
-	for _, name := range listNames {
-		list, err := child(r.Context(), b, name, s.newList(name), func(l *List) { s.narrow(l, b.Filter) })
-		if err != nil {
-			return err
-		}
-		if err := s.fillList(r, list); err != nil {
-			return err
-		}
-		b.Lists = append(b.Lists, list)
-	}
-	if !b.Planning {
-		return nil
-	}
-	var err error
-	b.Wizard, err = child(r.Context(), b, "wizard", newWizard(), nil)
-	if err == nil {
+	if b.Planning {
 		b.Wizard.keep(r)
 	}
-	return err
-}
-
-// child resumes a child of that key, or attaches the new one if the page has
-// none yet.
-func child[T any](ctx context.Context, parent any, key string, fresh *T, update func(*T)) (*T, error) {
-	c, err := pagestate.Child(ctx, parent, key, update)
-	if !errors.Is(err, pagestate.ErrMissing) {
-		return c, err
+	for _, l := range b.Lists {
+		s.narrow(l, b.Filter)
+		if err := l.fill(r); err != nil {
+			return err
+		}
 	}
-	if update != nil {
-		update(fresh)
-	}
-	return fresh, pagestate.Attach(ctx, fresh, pagestate.Under(parent, key))
+	return nil
 }
 
 // keep takes over what was typed into a field, if the request has that field.

@@ -378,21 +378,22 @@ func testRestart(t *testing.T, program program, engine string) {
 // scripts switched off, and with a page that has none.
 func TestNoScript(t *testing.T) {
 	t.Run("switched off", func(t *testing.T) {
-		address := startBoard(t, newTestSite(t, false))
-		one, two := chrome.Profile(t).Tab(), chrome.Profile(t).Tab()
-		for _, tab := range []*chromium.Tab{one, two} {
+		address, profile := startBoard(t, newTestSite(t, false)), chrome.Profile(t)
+		one, again, two := profile.Tab(), profile.Tab(), chrome.Profile(t).Tab()
+		for _, tab := range []*chromium.Tab{one, again, two} {
 			tab.NoScript()
 			tab.Go(address)
 		}
-		testPlainForms(t, boardTab{one}, boardTab{two})
+		testPlainForms(t, boardTab{one}, boardTab{again}, boardTab{two})
 	})
 	t.Run("none", func(t *testing.T) {
-		address := startBoard(t, newTestSite(t, false))
-		testPlainForms(t, show(chrome.Profile(t), address, "none"), show(chrome.Profile(t), address, "none"))
+		address, profile := startBoard(t, newTestSite(t, false)), chrome.Profile(t)
+		testPlainForms(t, show(profile, address, "none"), show(profile, address, "none"), show(chrome.Profile(t), address, "none"))
 	})
 }
 
-func testPlainForms(t *testing.T, one, two boardTab) {
+// testPlainForms has two tabs of one person, and one of somebody else.
+func testPlainForms(t *testing.T, one, again, two boardTab) {
 	one.Type("#new-todo", "half a thought")
 	one.act("#on-todo")
 	one.titles("todo", "Rain plan: who has a large garage?", "Chalk for the children")
@@ -428,7 +429,7 @@ func testPlainForms(t *testing.T, one, two boardTab) {
 	two.act("#look-done")
 	two.press("do", "delete", card("Draw the poster"))
 	two.lacks(card("Draw the poster"))
-	one.Expect("status of 410", "status of 400")
+	one.Expect("status of 410", "status of 400", "status of 422")
 	one.press("do", "edit", card("Draw the poster"))
 	one.says("h1", "The card is gone")
 	one.Back()
@@ -436,6 +437,61 @@ func testPlainForms(t *testing.T, one, two boardTab) {
 	one.act("#look-doing")
 	one.titles("doing", "Borrow four long tables", "Collect songs for the last hour", "Thank everybody")
 	one.says("#total", "tokens")
+
+	testReload(one)
+	testForks(one, again)
+	two.Go(one.Text("location.href"))
+	two.says("#list-todo .page", "Page 1") // the link is worth nothing to others
+}
+
+// testReload reloads pages that redirects have led to, and goes back to one. What is
+// to be corrected is no such page.
+func testReload(tab boardTab) {
+	const page = `location.pathname === '/' && location.search.startsWith('?page_state=')`
+	tab.act("#turn-doing")
+	tab.act("#turn-doing")
+	tab.says("#turn-doing", "Newest first")
+	tab.Type("#new-todo", " ")
+	tab.act("#add-todo")
+	tab.says("#list-todo .notice", "Type what is to be done")
+	tab.Wait(`location.pathname === '/lists/todo'`)
+	tab.Type("#new-todo", "Buy tape")
+	tab.act("#add-todo")
+	tab.has(card("Buy tape") + ":not(.new)")
+	tab.Wait(page)
+	for range 2 {
+		tab.Reload()
+		tab.has(card("Buy tape") + ":not(.new)")
+		tab.lacks("#list-todo .notice")
+		tab.says("#turn-doing", "Newest first")
+	}
+	tab.press("do", "edit", card("Buy tape"))
+	tab.has(".editing")
+	tab.Wait(page + ` && location.hash.startsWith('#card-')`)
+	tab.Back()
+	tab.has(card("Buy tape") + ":not(.editing)")
+	tab.Forward()
+	tab.Reload()
+	tab.has(card("Buy tape") + ".editing")
+}
+
+// testForks opens in a second tab what the first one shows, and goes on in both.
+func testForks(one, two boardTab) {
+	two.Expect("status of 422")
+	two.Go(one.Text("location.href"))
+	two.has(card("Buy tape") + ".editing")
+	one.Type(".editing .draft", "Buy strong tape")
+	one.press("do", "save")
+	one.has(card("Buy strong tape") + ":not(.editing)")
+	two.Type(".editing .draft", " ")
+	two.press("do", "save")
+	two.says(".editing .problem", "needs a title")
+	two.press("do", "cancel")
+	two.has(card("Buy strong tape") + ":not(.editing)")
+	one.act("#on-todo")
+	one.says("#list-todo .page", "Page 2")
+	two.Reload()
+	two.says("#list-todo .page", "Page 1")
 }
 
 // TestScreenshots takes pictures of the board, into the folder that the

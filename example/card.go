@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"html/template"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,15 +13,11 @@ import (
 
 // Card shows a task, or a field to rename it.
 type Card struct {
-	pagestate.Component
+	part    `state:"-"`
 	Task    *Task // saved as its key; if the row is gone, the card is stale
 	Editing bool
 	Draft   string // of another title
-
-	// These are for the template alone, and no part of the token.
-	New     bool          `state:"-"`
-	Problem string        `state:"-"`
-	Fields  template.HTML `state:"-"`
+	New     bool   `state:"-"` // to the visitor
 }
 
 func (t *Task) key() string { return strconv.FormatInt(t.ID, 10) }
@@ -62,33 +57,9 @@ func (c *Card) keep(r *http.Request) {
 	}
 }
 
-// cardAlone serves a script: the card acts, and is the answer. There is none if
-// it was deleted.
-func (s *site) cardAlone(w http.ResponseWriter, r *http.Request, c *Card) error {
-	deleted, err := s.changeCard(r, c)
-	if err != nil || deleted {
-		return err
-	}
-	return s.show(w, http.StatusOK, "card", c)
-}
-
-// cardOfBoard serves a plain form: the board acts, and the page is the answer.
-func (s *site) cardOfBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
-	l, err := pagestate.Child[List](r.Context(), b, r.PathValue("list"), nil)
-	if err != nil {
-		return err
-	}
-	c, err := pagestate.Child[Card](r.Context(), l, r.PathValue("card"), nil)
-	if err != nil {
-		return err
-	}
-	if _, err := s.changeCard(r, c); err != nil {
-		return err
-	}
-	return s.showBoard(w, r, b)
-}
-
-func (s *site) changeCard(r *http.Request, c *Card) (deleted bool, err error) {
+func (s *site) changeCard(w http.ResponseWriter, r *http.Request, c *Card) error {
+	var deleted bool
+	var err error
 	c.keep(r)
 	switch r.PostFormValue("do") {
 	case "edit":
@@ -96,11 +67,19 @@ func (s *site) changeCard(r *http.Request, c *Card) (deleted bool, err error) {
 	case "cancel":
 		c.Editing, c.Draft = false, ""
 	case "save":
-		return false, s.rename(r, c)
+		err = s.rename(r, c)
 	case "delete":
-		return s.store.remove(r.Context(), c.Task.ID)
+		deleted, err = s.store.remove(r.Context(), c.Task.ID)
 	}
-	return false, nil
+	switch {
+	case err != nil:
+		return err
+	case !byScript(r):
+		return s.answerForm(w, r, c.Problem)
+	case deleted:
+		return nil // nothing stands in its place
+	}
+	return s.show(w, http.StatusOK, "card", c)
 }
 
 func (s *site) rename(r *http.Request, c *Card) error {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,70 @@ func TestPlainForms(t *testing.T) {
 	one.wantRefused(http.StatusGone, "StaleComponentState")
 }
 
+// TestAnswers wants a plain form to lead to the page, and one with an error to be
+// shown again. Either way everything else on the page stays.
+func TestAnswers(t *testing.T) {
+	visitor, address := newBrowser(t), startBoard(t, newTestSite(t, false))
+	tests := []struct {
+		action string
+		fields []string
+		status int
+		shows  string
+	}{
+		{"/lists/done", []string{"do", "add", "new-done", " "}, http.StatusUnprocessableEntity, "Type what is to be done"},
+		{"/lists/done", []string{"do", "add", "new-done", "Sweep"}, http.StatusOK, "<h3>Sweep</h3>"},
+		{"/lists/done", []string{"do", "on"}, http.StatusOK, "Page 2"},
+		{"/lists/doing/cards/11", []string{"do", "save", "title-11", " "}, http.StatusUnprocessableEntity, "needs a title"},
+		{"/lists/doing/cards/11", []string{"do", "save", "title-11", "Print it"}, http.StatusOK, "<h3>Print it</h3>"},
+		{"/lists/doing/cards/13", []string{"do", "delete"}, http.StatusOK, "Print it"},
+		{"/wizard", []string{"do", "next", "title", " "}, http.StatusUnprocessableEntity, "Say what is to be done"},
+		{"/wizard", []string{"do", "next", "title", "Thank them"}, http.StatusOK, "Step 2 of 3"},
+		{"/", []string{"do", "create"}, http.StatusUnprocessableEntity, "Say what is to be done"},
+		{"/", []string{"do", "filter", "only", "Music"}, http.StatusOK, "<option selected>Music</option>"},
+		{"/", []string{"do", ""}, http.StatusOK, "Step 1 of 3"},
+		{"/", []string{"do", "", "move", "99 done"}, http.StatusOK, "That card is gone"},
+	}
+	for _, test := range tests {
+		page := visitor.open(address)
+		page.submit("/", "do", "plan")
+		page.submit("/lists/doing/cards/11", "do", "edit")
+		page.submit("/lists/todo", "do", "look", "new-todo", "half a thought")
+		page.submit(test.action, test.fields...)
+		where := "/"
+		if test.status != http.StatusOK {
+			where = test.action
+		}
+		if page.status != test.status || page.url.Path != where || page.url.Query().Has("page_state") == (test.status != http.StatusOK) {
+			t.Errorf("%s %q: got %d at %s", test.action, test.fields, page.status, page.url)
+		}
+		if !strings.Contains(page.body, test.shows) || !strings.Contains(page.body, `value="half a thought"`) || !strings.Contains(page.body, `id="wizard"`) {
+			t.Errorf("%s %q: the page lacks %q, or what was there: %s", test.action, test.fields, test.shows, page.body)
+		}
+	}
+}
+
+// TestCreated reloads the page that a redirect has led to.
+func TestCreated(t *testing.T) {
+	page := newBrowser(t).open(startBoard(t, newTestSite(t, false)))
+	page.submit("/", "do", "plan")
+	page.submit("/wizard", "do", "next", "title", "Thank them")
+	page.submit("/", "do", "create")
+	for range 2 {
+		page.wantCard("Thank them", true)
+		page.find(`(“Thank them” is on the board)`)
+		page.load(http.MethodGet, page.url.String(), nil, nil)
+	}
+	page.submit("/lists/done", "do", "look")
+	if strings.Contains(page.body, "is on the board") {
+		t.Error("what was said of one form is said of the next")
+	}
+	page.submit("/lists/todo", "do", "add", "new-todo", "Sweep")
+	page.wantCard("Sweep", true)
+	if strings.Contains(page.body, "is new here") {
+		t.Error("a card is new to the one who has added it")
+	}
+}
+
 // TestParts wants a script to get the part that acted, and no more.
 func TestParts(t *testing.T) {
 	visitor, address := newBrowser(t), startBoard(t, newTestSite(t, false))
@@ -167,15 +232,20 @@ func TestParts(t *testing.T) {
 		ids            []string // whose tokens go along, the one that acts first
 	}{
 		{"/", "plan", `<main id="board"`, []string{"board", "list-todo", "list-doing", "list-done"}},
+		{"/", "cancel", `<main id="board"`, []string{"board", "list-todo", "wizard"}},
+		{"/wizard", "next", `<section id="wizard"`, []string{"wizard"}},
 		{"/lists/done", "on", `<section id="list-done"`, []string{"list-done", "card-5"}},
 		{"/lists/doing/cards/11", "edit", `<article id="card-11"`, []string{"card-11"}},
 	} {
 		page := visitor.open(address)
+		if slices.Contains(test.ids, "wizard") {
+			page.submit("/", "do", "plan")
+		}
 		var tokens []string
 		for _, id := range test.ids {
 			tokens = append(tokens, page.token(id))
 		}
-		page.load(http.MethodPost, test.path, url.Values{"do": {test.do}}, http.Header{"Page-State": tokens, "Hx-Request": {"true"}})
+		page.load(http.MethodPost, test.path, url.Values{"do": {test.do}, "title": {"Thank them"}}, http.Header{"Page-State": tokens, "Hx-Request": {"true"}})
 		if page.status != http.StatusOK || !strings.HasPrefix(strings.TrimSpace(page.body), test.root) || strings.Contains(page.body, "page_state") {
 			t.Errorf("%s: %d, %s", test.path, page.status, page.body)
 		}
@@ -257,12 +327,16 @@ func TestHeaders(t *testing.T) {
 	refused.load(http.MethodPost, "/", url.Values{"page_state": {"made up"}}, nil)
 	posted := visitor.open(address)
 	posted.submit("/lists/done", "do", "on")
-	for _, page := range []*tab{visitor.open(address), posted, refused} {
+	for page, cache := range map[*tab]string{
+		visitor.open(address): "private, no-cache",
+		posted:                "private, no-cache",
+		refused:               "no-store",
+	} {
 		policy := page.header.Get("Content-Security-Policy")
 		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy: %s", page.url, policy)
 		}
-		if got := page.header.Get("Cache-Control"); got != "private, no-cache" {
+		if got := page.header.Get("Cache-Control"); got != cache {
 			t.Errorf("%s: Cache-Control: %s", page.url, got)
 		}
 	}

@@ -4,6 +4,7 @@ package main
 // and the program as people run it.
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -41,11 +42,22 @@ func newTestSite(t *testing.T, peek bool) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tasks.db.Close() })
-	site, err := newSite(secret, tasks, peek, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	site, err := newSite(secret, tasks, peek, slog.New(slog.NewTextHandler(testLog{t}, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return site
+}
+
+// testLog fails the test when something is logged that is no mere information, as
+// that a state was lost.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("level=INFO")) {
+		l.t.Errorf("logged: %s", line)
+	}
+	return l.t.Output().Write(line)
 }
 
 func startBoard(t *testing.T, site http.Handler) (address string) {

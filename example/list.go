@@ -4,7 +4,6 @@ package main
 // pages, turns and keeps its draft without the others.
 
 import (
-	"html/template"
 	"net/http"
 	"time"
 
@@ -13,11 +12,12 @@ import (
 
 // List is one column of the board.
 type List struct {
-	pagestate.Component
+	part  `state:"-"`
 	Tasks pagestate.Query[Ask, *Task] // saved as its name and arguments; runs when the list is shown
 	Page  int                         // the first is 0
 	Draft string                      // of a new card
 	Seen  time.Time                   // when the list was last shown: what is newer is new
+	Added int64                       // the last card that was added here, and so is not new
 
 	// Shown are the tasks whose cards are on the page. They are saved as keys
 	// and come back with one fetch, so that the cards need none of their own.
@@ -25,13 +25,9 @@ type List struct {
 	Shown []*Task `state:",optional"`
 
 	// These are for the template alone, and no part of the token.
-	Cards  []*Card       `state:"-"`
-	More   bool          `state:"-"`
-	News   int           `state:"-"` // how many of them are new
-	Notice string        `state:"-"`
-	Fields template.HTML `state:"-"`
-
-	added int64 // by this request, and so no news
+	Cards []*Card `state:"-"`
+	More  bool    `state:"-"`
+	News  int     `state:"-"` // how many of them are new
 }
 
 const pageSize = 4
@@ -60,34 +56,12 @@ func (s *site) narrow(l *List, f Filter) {
 
 func (l *List) keep(r *http.Request) { keep(r, "new-"+l.Name(), &l.Draft) }
 
-// listAlone serves a script: the list acts, and is the answer.
-func (s *site) listAlone(w http.ResponseWriter, r *http.Request, l *List) error {
-	if err := s.changeList(r, l); err != nil {
-		return err
-	}
-	if err := s.fillList(r, l); err != nil {
-		return err
-	}
-	return s.show(w, http.StatusOK, "list", l)
-}
-
-// listOfBoard serves a plain form: the board acts, and the page is the answer.
-func (s *site) listOfBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
-	l, err := pagestate.Child[List](r.Context(), b, r.PathValue("list"), nil)
-	if err != nil {
-		return err
-	}
-	if err := s.changeList(r, l); err != nil {
-		return err
-	}
-	return s.showBoard(w, r, b)
-}
-
-func (s *site) changeList(r *http.Request, l *List) error {
+func (s *site) changeList(w http.ResponseWriter, r *http.Request, l *List) error {
+	var err error
 	l.keep(r)
 	switch r.PostFormValue("do") {
 	case "add":
-		return s.addTo(r, l)
+		err = s.addTo(r, l)
 	case "back":
 		l.Page--
 	case "on":
@@ -97,12 +71,21 @@ func (s *site) changeList(r *http.Request, l *List) error {
 		ask.Oldest = !ask.Oldest
 		l.Tasks, l.Page = s.tasks(ask), 0
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	if !byScript(r) {
+		return s.answerForm(w, r, l.Problem)
+	}
+	if err := l.fill(r); err != nil {
+		return err
+	}
+	return s.show(w, http.StatusOK, "list", l)
 }
 
 func (s *site) addTo(r *http.Request, l *List) error {
 	if l.Draft == "" {
-		l.Notice = "Type what is to be done, then add it."
+		l.Problem = "Type what is to be done, then add it."
 		return nil
 	}
 	ask := l.Tasks.Args()
@@ -111,7 +94,7 @@ func (s *site) addTo(r *http.Request, l *List) error {
 	if err != nil {
 		return err
 	}
-	l.added = id
+	l.Added = id
 	l.Draft = ""
 	if !ask.Oldest {
 		l.Page = 0
@@ -119,31 +102,42 @@ func (s *site) addTo(r *http.Request, l *List) error {
 	return nil
 }
 
-// fillList runs the query and gives each task its card: the one that the page
-// has, or a new one.
-func (s *site) fillList(r *http.Request, l *List) error {
-	if err := l.run(r); err != nil {
-		return err
-	}
-	l.Cards, l.News = nil, 0
+// openCards gives each task its card: the one that the request brings, or a new
+// one.
+func (l *List) openCards(r *http.Request) error {
+	l.Cards = nil
 	for _, task := range l.Shown {
-		card, err := child(r.Context(), l, task.key(), &Card{Task: task}, nil)
+		card, err := pagestate.FromOrAttach(r.Context(), &Card{Task: task}, pagestate.Under(l, task.key()))
 		if err != nil {
 			return err
 		}
 		card.keep(r)
-		card.New = l.isNews(task)
+		l.Cards = append(l.Cards, card)
+	}
+	return nil
+}
+
+// fill makes the list ready to be shown.
+func (l *List) fill(r *http.Request) error {
+	if err := l.run(r); err != nil {
+		return err
+	}
+	if err := l.openCards(r); err != nil {
+		return err
+	}
+	l.News = 0
+	for _, card := range l.Cards {
+		card.New = l.isNews(card.Task)
 		if card.New {
 			l.News++
 		}
-		l.Cards = append(l.Cards, card)
 	}
 	l.Seen = time.Now()
 	return nil
 }
 
 func (l *List) isNews(t *Task) bool {
-	return !l.Seen.IsZero() && t.Created.After(l.Seen) && t.ID != l.added
+	return !l.Seen.IsZero() && t.Created.After(l.Seen) && t.ID != l.Added
 }
 
 // run reads the rows of the page and one more, which shows whether there is

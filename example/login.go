@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/gorilla/sessions"
+	"github.com/pagestate/pagestate"
 )
 
 var people = []string{"Ada", "Grace"}
@@ -74,6 +75,5 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if err := s.state.Renew(w, r); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-	return nil
+	return pagestate.Redirect(w, r, "/")
 }

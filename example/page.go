@@ -1,17 +1,18 @@
 package main
 
 // This file holds the page around the board: who is logged in, which script
-// serves it, the panel, and the hidden fields of its plain forms.
+// serves it, what its parts have in common, and how its plain forms are answered.
 
 import (
-	"html/template"
 	"net/http"
 	"slices"
+
+	"github.com/pagestate/pagestate"
 )
 
 // page is what the template of the whole page gets.
 type page struct {
-	*Board
+	Board  *Board
 	User   string
 	People []string
 	Engine string
@@ -33,8 +34,7 @@ func (s *site) setEngine(w http.ResponseWriter, r *http.Request) error {
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	})
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-	return nil
+	return pagestate.Redirect(w, r, "/")
 }
 
 func engineOf(r *http.Request) string {
@@ -44,29 +44,25 @@ func engineOf(r *http.Request) string {
 	return engines[0]
 }
 
-func (s *site) showPage(w http.ResponseWriter, r *http.Request, b *Board) error {
-	engine := engineOf(r)
-	if err := b.giveFields(engine != "none"); err != nil {
-		return err
-	}
-	panel, err := s.panel(b)
-	if err != nil {
-		return err
-	}
-	return s.show(w, http.StatusOK, "page.html", page{b, userOf(r.Context()), people, engine, s.peek, panel})
+// part is what all parts of the page embed. None of it is saved.
+type part struct {
+	pagestate.Component
+	Problem string // what to correct in the form, "" for nothing
+	Whole   *page  // that it is shown in, nil in an answer to a script
 }
 
-// component is what all components of this page are, by embedding
-// pagestate.Component.
+func (p *part) base() *part { return p }
+
+// component is what embeds part: Board, Wizard, List and Card.
 type component interface {
 	StateToken() (string, error)
-	StateField() (template.HTML, error)
+	base() *part
 }
 
 // components are all there are on the page, in its order.
 func (b *Board) components() []component {
 	all := []component{b}
-	if b.Wizard != nil {
+	if b.Planning {
 		all = append(all, b.Wizard)
 	}
 	for _, l := range b.Lists {
@@ -78,48 +74,42 @@ func (b *Board) components() []component {
 	return all
 }
 
-// giveFields gives the plain forms their hidden fields: the token of the board,
-// which acts when there is no script, and those of the children whose state is
-// not that of a new one. A card that is just shown needs its own alone.
-func (b *Board) giveFields(scripts bool) error {
-	var shared template.HTML
-	var shown []*Card
+// Kept are the components that plain forms and redirects bring along: all except the
+// cards that are just shown, whose state is that of a new one.
+func (b *Board) Kept() []any {
+	var kept []any
 	for _, c := range b.components() {
-		if card, ok := c.(*Card); ok && !card.Editing {
-			shown = append(shown, card)
-			continue
-		}
-		field, err := c.StateField()
-		if err != nil {
-			return err
-		}
-		shared += field
-	}
-	b.Fields = withoutScript(shared, scripts)
-	if b.Wizard != nil {
-		b.Wizard.Fields = b.Fields
-	}
-	for _, l := range b.Lists {
-		l.Fields = b.Fields
-		for _, c := range l.Cards {
-			c.Fields = b.Fields
+		if card, ok := c.(*Card); !ok || card.Editing {
+			kept = append(kept, c)
 		}
 	}
-	for _, c := range shown {
-		own, err := c.StateField()
-		if err != nil {
-			return err
-		}
-		c.Fields = withoutScript(shared+own, scripts)
-	}
-	return nil
+	return kept
 }
 
-// withoutScript hides the fields from browsers that run the page's scripts:
-// those send the token of the root around the form, and no others.
-func withoutScript(fields template.HTML, scripts bool) template.HTML {
-	if scripts {
-		return "<noscript>" + fields + "</noscript>"
+// answerForm answers a plain form: with a redirect to the page or, if there is
+// something to correct, with the page itself.
+func (s *site) answerForm(w http.ResponseWriter, r *http.Request, problem string) error {
+	b, err := s.open(r)
+	if err != nil {
+		return err
 	}
-	return fields
+	if problem != "" {
+		return s.showPage(w, r, http.StatusUnprocessableEntity, b)
+	}
+	return pagestate.Redirect(w, r, "/", append(b.Kept(), b.Notice)...)
+}
+
+func (s *site) showPage(w http.ResponseWriter, r *http.Request, status int, b *Board) error {
+	if err := s.fillBoard(r, b); err != nil {
+		return err
+	}
+	panel, err := s.panel(b)
+	if err != nil {
+		return err
+	}
+	whole := &page{b, userOf(r.Context()), people, engineOf(r), s.peek, panel}
+	for _, c := range b.components() {
+		c.base().Whole = whole
+	}
+	return s.show(w, status, "page.html", whole)
 }

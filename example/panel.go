@@ -97,6 +97,7 @@ func describe(state any) string {
 		line("Page", c.Page)
 		line("Draft", fmt.Sprintf("%q", c.Draft))
 		line("Seen", c.Seen.Format("15:04:05"))
+		line("Added", fmt.Sprint("task ", c.Added))
 		line("Shown", fmt.Sprint("tasks ", keys(c.Shown)))
 	case *Card:
 		line("Task", fmt.Sprint("task ", c.Task.ID))

@@ -49,6 +49,7 @@ func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.
 	pagestate.Register[List](registry, "list")
 	pagestate.Register[Card](registry, "card")
 	pagestate.Register[Wizard](registry, "wizard")
+	pagestate.Register[Notice](registry, "notice")
 	s.tasks = pagestate.RegisterQuery(registry, "tasks", tasks.find)
 	pagestate.RegisterModel(registry, "task", pagestate.Model[int64, Task]{
 		Key:   func(t *Task) int64 { return t.ID },
@@ -61,6 +62,10 @@ func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.
 		User:         func(r *http.Request) string { return userOf(r.Context()) },
 		ErrorHandler: s.refuse,
 		Logger:       logger,
+
+		// Cookies have room for a page or two, and for none with long drafts. There
+		// is one server, so its memory will do.
+		Carrier: pagestate.NewCarrier(64 << 20),
 	})
 	if err != nil {
 		return nil, err
@@ -73,15 +78,15 @@ func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.
 
 func (s *site) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.page(s.newBoard))
+	mux.Handle("GET /{$}", pagestate.HandlePage(s.boardPage))
 	mux.Handle("POST /{$}", pagestate.Handle(s.changeBoard))
-	mux.Handle("POST /lists/{list}", either(pagestate.Handle(s.listAlone), pagestate.Handle(s.listOfBoard)))
-	mux.Handle("POST /lists/{list}/cards/{card}", either(pagestate.Handle(s.cardAlone), pagestate.Handle(s.cardOfBoard)))
-	mux.Handle("POST /wizard", either(pagestate.Handle(s.wizardAlone), pagestate.Handle(s.wizardOfBoard)))
-	mux.Handle("POST /login", s.page(s.login))
-	mux.Handle("POST /engine", s.page(s.setEngine))
+	mux.Handle("POST /lists/{list}", pagestate.Handle(s.changeList))
+	mux.Handle("POST /lists/{list}/cards/{card}", pagestate.Handle(s.changeCard))
+	mux.Handle("POST /wizard", pagestate.Handle(s.changeWizard))
+	mux.Handle("POST /login", pagestate.HandlePage(s.login))
+	mux.Handle("POST /engine", pagestate.HandlePage(s.setEngine))
 	if s.peek {
-		mux.Handle("POST /peek", s.page(s.peekInto))
+		mux.Handle("POST /peek", pagestate.HandlePage(s.peekInto))
 	}
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /static/", http.FileServerFS(staticFiles))
@@ -95,28 +100,6 @@ func secured(next http.Handler) http.Handler {
 			"img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
-	})
-}
-
-// page makes a handler of one that works without a token. For those with one
-// there is pagestate.Handle.
-func (s *site) page(h func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			s.refuse(w, r, err)
-		}
-	})
-}
-
-// either serves a script, which sends the token of the part it is in, and a
-// plain form, which sends those of the whole page.
-func either(script, form http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if byScript(r) {
-			script.ServeHTTP(w, r)
-		} else {
-			form.ServeHTTP(w, r)
-		}
 	})
 }
 
@@ -134,9 +117,6 @@ func (s *site) show(w http.ResponseWriter, status int, name string, data any) er
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// Without this it would be no-store, and the browser's Back would not find
-	// the answer to a form any more.
-	w.Header().Set("Cache-Control", "private, no-cache")
 	w.WriteHeader(status)
 	_, err := page.WriteTo(w)
 	return err

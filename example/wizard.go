@@ -3,23 +3,16 @@ package main
 // This file holds the wizard, which asks for a card in three steps.
 
 import (
-	"html/template"
 	"net/http"
 	"slices"
-
-	"github.com/pagestate/pagestate"
 )
 
 // Wizard keeps the answers until the last step. The board makes a card of them,
 // since it shows the list that the card goes to.
 type Wizard struct {
-	pagestate.Component
+	part               `state:"-"`
 	Step               int // from 0 to 2
 	Title, Label, List string
-
-	// These are for the template alone, and no part of the token.
-	Problem string        `state:"-"`
-	Fields  template.HTML `state:"-"`
 }
 
 func newWizard() *Wizard { return &Wizard{Label: labels[0], List: listNames[0]} }
@@ -29,22 +22,8 @@ func (z *Wizard) Number() int      { return z.Step + 1 }
 func (z *Wizard) Labels() []string { return labels }
 func (z *Wizard) Lists() []string  { return listNames }
 
-func (s *site) wizardAlone(w http.ResponseWriter, r *http.Request, z *Wizard) error {
-	z.change(r)
-	return s.show(w, http.StatusOK, "wizard", z)
-}
-
-func (s *site) wizardOfBoard(w http.ResponseWriter, r *http.Request, b *Board) error {
-	z, err := pagestate.Child[Wizard](r.Context(), b, "wizard", nil)
-	if err != nil {
-		return err
-	}
-	z.change(r)
-	return s.showBoard(w, r, b)
-}
-
-// change goes a step on or back. Back keeps what was typed, too.
-func (z *Wizard) change(r *http.Request) {
+// changeWizard goes a step on or back. Back keeps what was typed, too.
+func (s *site) changeWizard(w http.ResponseWriter, r *http.Request, z *Wizard) error {
 	z.keep(r)
 	switch r.PostFormValue("do") {
 	case "next":
@@ -54,6 +33,10 @@ func (z *Wizard) change(r *http.Request) {
 	case "previous":
 		z.Step = max(z.Step-1, 0)
 	}
+	if !byScript(r) {
+		return s.answerForm(w, r, z.Problem)
+	}
+	return s.show(w, http.StatusOK, "wizard", z)
 }
 
 func (z *Wizard) keep(r *http.Request) {
