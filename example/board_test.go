@@ -394,6 +394,10 @@ func TestNoScript(t *testing.T) {
 
 // testPlainForms has two tabs of one person, and one of somebody else.
 func testPlainForms(t *testing.T, one, again, two boardTab) {
+	left := func(selector string) string {
+		return `document.querySelector('` + selector + `').getBoundingClientRect().left`
+	}
+	one.Want(left("#find")+" - "+left("#filter"), "0") // what a form hides takes no place
 	one.Type("#new-todo", "half a thought")
 	one.act("#on-todo")
 	one.titles("todo", "Rain plan: who has a large garage?", "Chalk for the children")
