@@ -34,7 +34,7 @@ type exchange struct {
 	visitor visitor
 	fetched fetched
 
-	arrival arrival // what a redirect has carried here
+	arrival *arrival // what a redirect has carried here, nil if the URL names nothing
 
 	brought string     // the first token of the request, "" for none
 	inForm  bool       // whether the tokens came in a form field
@@ -122,7 +122,9 @@ func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchan
 	x.r = *r.WithContext(&x.ctx)
 	prepareSession(m.opt.Session, &x.r)
 	x.visitor.m, x.visitor.r = m, &x.r
-	x.arrival.id = arrivingID(r)
+	if id := arrivingID(r); id != "" {
+		x.arrival = &arrival{id: id}
+	}
 	x.w = writer{ResponseWriter: w, x: x}
 	return x
 }

@@ -207,7 +207,7 @@ func (in *instance) opensFor() time.Duration {
 
 // arrival is what a redirect has carried to the page that a request asks for.
 type arrival struct {
-	id string // "" if there is none
+	id string // of the parcel
 
 	mu     sync.Mutex // held while the carrier is asked, once
 	asked  bool
@@ -227,8 +227,8 @@ type carriedState struct {
 // arrived returns what was carried here. It is nil if nothing was, or if that is for
 // another owner.
 func (x *exchange) arrived() (*arrival, error) {
-	a := &x.arrival
-	if a.id == "" {
+	a := x.arrival
+	if a == nil {
 		return nil, nil
 	}
 	a.mu.Lock()
@@ -386,6 +386,9 @@ func (x *exchange) warnOfCarried() {
 
 // warnOfUnasked warns if a page was shown and did not ask for what was carried to it.
 func (x *exchange) warnOfUnasked() {
+	if x.arrival == nil {
+		return
+	}
 	x.mu.Lock()
 	shown := x.status >= 200 && x.status < 300 && !x.arrival.used
 	x.mu.Unlock()

@@ -89,6 +89,8 @@ func (v *visitor) mayStart() error {
 // former keys, so that the instances which have them are orphans: they are not
 // sealed any more.
 func (v *visitor) renew(r *http.Request) error {
+	v.carrying.Lock() // what is carried meanwhile is deleted too
+	defer v.carrying.Unlock()
 	v.asking.Lock()
 	defer v.asking.Unlock()
 	if v.hasBegun() {
