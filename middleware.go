@@ -326,41 +326,13 @@ func (m *Middleware) exchangeOf(r *http.Request) *exchange {
 // Render into a buffer where that matters. Of the errors that h returns only
 // [ErrStale] means that the component is gone.
 func Handle[T any](h func(http.ResponseWriter, *http.Request, *T) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x, err := exchangeOf(r.Context())
+	return HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		state, err := From[T](r.Context())
 		if err != nil {
-			WriteError(w, r, err)
-			return
+			return err
 		}
-		x.handle(w, r, func(w http.ResponseWriter) error {
-			state, err := From[T](r.Context())
-			if err != nil {
-				return err
-			}
-			return h(w, r, state)
-		})
+		return h(w, r, state)
 	})
-}
-
-// handle runs a handler that may return an error, and answers that.
-func (x *exchange) handle(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter) error) {
-	// The middleware's writer knows what was written, and so does that of a
-	// handle around this one. Any other may hold bytes back.
-	tracked, ok := w.(*writer)
-	if !ok {
-		tracked = &writer{ResponseWriter: w}
-	}
-	returned := false
-	defer func() {
-		if !returned {
-			x.giveUp(sealNothing) // whatever a recoverer answers
-		}
-	}()
-	err := h(tracked)
-	returned = true
-	if err != nil {
-		x.fail(w, r, err, tracked.began)
-	}
 }
 
 // HandlePage is [Handle] for a page that needs no token, as one that
@@ -373,6 +345,22 @@ func HandlePage(h func(http.ResponseWriter, *http.Request) error) http.Handler {
 			WriteError(w, r, err)
 			return
 		}
-		x.handle(w, r, func(w http.ResponseWriter) error { return h(w, r) })
+		// The middleware's writer knows what was written, and so does that of a
+		// Handle around this one. Any other may hold bytes back.
+		tracked, ok := w.(*writer)
+		if !ok {
+			tracked = &writer{ResponseWriter: w}
+		}
+		returned := false
+		defer func() {
+			if !returned {
+				x.giveUp(sealNothing) // whatever a recoverer answers
+			}
+		}()
+		err = h(tracked, r)
+		returned = true
+		if err != nil {
+			x.fail(w, r, err, tracked.began)
+		}
 	})
 }
