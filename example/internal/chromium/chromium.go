@@ -348,6 +348,16 @@ func (t *Tab) NoScript() {
 	})
 }
 
+// Before runs a script in each page of the tab from the next one on, ahead of the
+// page's own.
+func (t *Tab) Before(script string) {
+	t.t.Helper()
+	t.must("preparing "+script, func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return chromedp.Void{}, err
+	})
+}
+
 // Dark makes the tab prefer dark colours.
 func (t *Tab) Dark() {
 	t.t.Helper()
