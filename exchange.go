@@ -328,8 +328,8 @@ func (x *exchange) begin(status int) (proceed bool) {
 	case err != nil:
 		x.answerFailure(err)
 		return false
-	case x.leavesSite(status):
-		x.sendElsewhere()
+	case x.needsBrowser(status):
+		x.leaveToBrowser()
 		return false
 	}
 	return true
@@ -536,14 +536,19 @@ func (x *exchange) leavesPage(status int) bool {
 	return len(h["Hx-Redirect"]) > 0 || len(h["Hx-Location"]) > 0 || len(h["Hx-Refresh"]) > 0
 }
 
-// leavesSite reports whether the response is a redirect to another host that a script
-// would follow by itself, with the token in its headers.
-func (x *exchange) leavesSite(status int) bool {
-	if !redirects(status) || len(x.r.Header[stateHeader]) == 0 && len(x.r.Header["Hx-Request"]) == 0 {
+// needsBrowser reports whether the response is a redirect that a script should not
+// follow by itself: to another host, where it would take the token along, or to a
+// fragment, which it does not get to know.
+func (x *exchange) needsBrowser(status int) bool {
+	htmx := len(x.r.Header["Hx-Request"]) > 0
+	if !redirects(status) || len(x.r.Header[stateHeader]) == 0 && !htmx {
 		return false
 	}
 	u, err := url.Parse(x.w.ResponseWriter.Header().Get("Location"))
-	return err == nil && u.Host != "" && !isSameHost(u.Host, x.r.Host)
+	if err != nil {
+		return false
+	}
+	return u.Host != "" && !isSameHost(u.Host, x.r.Host) || u.Fragment != "" && !htmx
 }
 
 // isSameHost compares two hosts with their ports. The usual port counts as none, since
@@ -555,9 +560,9 @@ func isSameHost(a, b string) bool {
 	return strings.EqualFold(usual(a), usual(b))
 }
 
-// sendElsewhere answers in place of a redirect to another host. The page goes there
-// itself, as from a plain form.
-func (x *exchange) sendElsewhere() {
+// leaveToBrowser answers in place of a redirect: the page goes there itself, as from a
+// plain form.
+func (x *exchange) leaveToBrowser() {
 	h := x.w.ResponseWriter.Header()
 	location := h.Get("Location")
 	for _, name := range [...]string{"Location", "Content-Type", "Content-Length"} {

@@ -1,18 +1,25 @@
 package client_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pagestate/pagestate/client"
 )
+
+// exported are the lines that name what a page may import.
+var exported = []string{"export { fetch };\n", "export { show };\n", "export { reload };\n"}
 
 // TestFiles wants every line of every file in the script, less what joins them.
 func TestFiles(t *testing.T) {
@@ -46,9 +53,29 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(script) {
-		if strings.HasPrefix(line, "import ") || strings.HasPrefix(line, "export ") && line != "export { fetch };\n" {
+		if strings.HasPrefix(line, "import ") || strings.HasPrefix(line, "export ") && !slices.Contains(exported, line) {
 			t.Errorf("the script has the line %s", line)
 		}
+	}
+}
+
+// TestSize wants the documentation to say how large the script is.
+func TestSize(t *testing.T) {
+	rec := httptest.NewRecorder()
+	client.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/pagestate.js", nil))
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Body.WriteTo(w)
+	w.Close()
+	docs, err := os.ReadFile("../docs/client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("It is %d KB, gzipped", (zipped.Len()+500)/1000); !strings.Contains(string(docs), want) {
+		t.Errorf("docs/client.md does not say: %s", want)
 	}
 }
 

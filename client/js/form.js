@@ -1,34 +1,58 @@
-import { FIELD, ROOT, componentOf, errorIn, exchange, fire, idOf, rootOf, sameOrigin, unsafe } from './core.js';
+import { attribute, closest, fire, hasAttribute, resolve } from './dom.js';
+import { decode, download, isAttachment, isHTML, put } from './answer.js';
+import { componentOf, rootOf } from './component.js';
+import { errorIn, exchange, intend, sameOrigin, unsafe } from './core.js';
+import { ROOT, dropTokens } from './tokens.js';
 
 // The answer to a <form data-page-state-form> is the component, a page with or
 // without it, or a redirect. What goes wrong is told by pagestate:error.
+
+// howOf is how a form is sent by a button, or by none.
+function howOf(form, button) {
+  const say = name => (button && attribute(button, 'form' + name)) ?? attribute(form, name) ?? '';
+  return { url: resolve(say('action') || location.href), method: say('method').toUpperCase() || 'GET', type: say('enctype'), target: say('target') };
+}
+
 addEventListener('submit', event => {
-  const form = event.target, button = event.submitter, root = form.closest(ROOT);
-  if (event.defaultPrevented || !root || !form.hasAttribute('data-page-state-form')) return;
-  const attribute = name => button?.getAttribute('form' + name) ?? form.getAttribute(name) ?? '';
-  const url = new URL(attribute('action') || location.href, document.baseURI), method = attribute('method').toUpperCase() || 'GET';
-  if (method === 'DIALOG' || !['', '_self'].includes(attribute('target')) || !sameOrigin(url)) return;
+  const form = event.target, button = event.submitter;
+  if (event.defaultPrevented || !closest(form, ROOT) || !hasAttribute(form, 'data-page-state-form')) return;
+  const how = howOf(form, button);
+  if (how.method === 'DIALOG' || !['', '_self'].includes(how.target) || !sameOrigin(how.url)) return;
   event.preventDefault();
-  const data = new FormData(form, button);
-  data.delete(FIELD); // the header has it, and a URL must not
-  const fields = new URLSearchParams([...data].map(([name, value]) => [name, value.name ?? value]));
-  if (!unsafe(method)) url.search = fields;
-  const body = !unsafe(method) ? undefined : attribute('enctype') === 'multipart/form-data' ? data : fields;
-  const c = componentOf(root), failed = detail => fire(rootOf(c) ?? document, 'pagestate:error', { component: rootOf(c), ...detail });
-  exchange(c, url, { method, body }, async (response, fate) => {
-    if (fate !== 'show') return;
-    const text = await response.clone().text(), error = errorIn(text);
-    if (response.redirected) location.assign(response.url);
-    else if (response.ok && response.status !== 204 && rootOf(c)) show(rootOf(c), text);
-    else if (!response.ok && !(response.status === 409 && error?.code)) failed({ error, response });
-  }).catch(error => error.name === 'AbortError' || failed({ error }));
+  submit(form, button, how);
 });
 
-function show(root, text) {
-  const page = new DOMParser().parseFromString(text, 'text/html'), focus = document.activeElement?.id;
-  const next = idOf(root) ? page.getElementById(idOf(root)) : page.querySelector(ROOT);
-  if (next) root.replaceWith(next);
-  else if (!/^\s*<(!doctype|html)/i.test(text)) root.replaceWith(...page.body.childNodes);
-  else [document.title, document.body] = [page.title, page.body]; // the component is not on it
-  if (focus) document.getElementById(focus)?.focus();
+const crlf = text => text.replace(/\r\n?|\n/g, '\r\n'); // as browsers send it
+
+function submit(form, button, { url, method, type }) {
+  const data = dropTokens(new FormData(form, button));
+  const fields = new URLSearchParams([...data].map(([name, value]) => [crlf(name), crlf(value.name ?? value)]));
+  if (!unsafe(method)) url.search = fields;
+  const body = !unsafe(method) ? undefined : type === 'multipart/form-data' ? data : fields;
+  const c = componentOf(closest(form, ROOT));
+  const failed = detail => fire(rootOf(c) ?? document, 'pagestate:error', { component: rootOf(c), ...detail });
+  const use = (response, fate) => fate === 'show' && showAnswer(c, response, url.hash, failed);
+  exchange(intend(form, button, method), url, { method, body }, use).catch(error => error.name === 'AbortError' || failed({ error }));
 }
+
+// showAnswer shows what a browser would show, if it can be a part of the page.
+async function showAnswer(c, response, hash, failed) {
+  if (response.status === 204) return;
+  if (response.ok && isAttachment(response)) return download(response);
+  const text = await decode(response), isEmpty = !text && !response.headers.has('Content-Type'), error = errorIn(text);
+  if ((response.ok || response.status === 422) && (isEmpty || isHTML(response))) return rootOf(c) && put(rootOf(c), text, response, hash);
+  if (response.status !== 409 || !error?.code) failed({ error, response });
+}
+
+// What the browser sends by itself takes no token into a URL, or to another site.
+let leaving = []; // the form that is submitted, and its button
+
+addEventListener('submit', ({ target, submitter }) => {
+  leaving = [target, submitter];
+  setTimeout(() => { leaving = []; });
+}, true);
+
+addEventListener('formdata', ({ target: form, formData }) => {
+  const isLeaving = leaving[0] === form, { url, method } = howOf(form, isLeaving ? leaving[1] : null);
+  if ((isLeaving || closest(form, ROOT)) && (method !== 'POST' || !sameOrigin(url))) dropTokens(formData);
+});

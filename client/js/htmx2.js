@@ -1,14 +1,17 @@
-import { FIELD, HEADER, ROOT, abort, componentOf, exchange, rootOf, sameOrigin, unsafe } from './core.js';
+import { componentOf, rootOf } from './component.js';
+import { abort, exchange, intend, sameOrigin, unsafe } from './core.js';
+import { closest, matches, onPage } from './dom.js';
 import { inPlace, queued } from './htmx.js';
+import { HEADER, ROOT, dropTokens } from './tokens.js';
 
 addEventListener('htmx:configRequest', ({ detail }) => {
-  if (detail.useUrlParams || detail.elt.closest(ROOT)) detail.formData.delete(FIELD);
+  if (detail.useUrlParams || closest(detail.elt, ROOT)) dropTokens(detail.formData);
 });
 
 // The events of htmx 2 on a replaced element reach nobody, so this hangs on the
 // XMLHttpRequest.
 addEventListener('htmx:beforeSend', ({ detail }) => {
-  const { elt, xhr, requestConfig: { verb, headers }, pathInfo } = detail, root = elt.closest(ROOT);
+  const { elt, xhr, requestConfig: { verb, headers, triggeringEvent }, pathInfo } = detail, root = closest(elt, ROOT);
   if (!root || !sameOrigin(pathInfo.finalRequestPath) || (detail.boosted && !unsafe(verb))) return;
   const c = componentOf(root), { onload, onabort } = xhr, internal = elt['htmx-internal-data'];
   if (internal && unsafe(verb) && !queued(elt)) internal.xhr = null;
@@ -17,9 +20,10 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     elt.addEventListener('htmx:beforeOnLoad', event => event.preventDefault(), { once: true });
     onload.call(xhr);
   };
-  const use = async (response, fate) => {
+  const use = async (response, fate, bringBack) => {
     if (fate !== 'show' || !(detail.target = inPlace(c, root, detail.target))) return drop();
     onload.call(xhr);
+    bringBack(); // settling takes time, in which somebody types on
     await swapped(c, detail.target);
   };
   const send = (url, init) => new Promise((resolve, reject) => {
@@ -28,7 +32,7 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     delete xhr.abort;
     if (init.headers.has(HEADER)) xhr.setRequestHeader(HEADER, init.headers.get(HEADER));
     const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
-    xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status }));
+    xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status, url: xhr.responseURL }));
     xhr.addEventListener('loadend', reject); // without a load
     xhr.send(init.body);
   });
@@ -36,19 +40,19 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
   xhr.send = body => {
     delete xhr.send;
     if (typeof body === 'string' && headers['Content-Type'] === 'application/x-www-form-urlencoded') body = new URLSearchParams(body);
-    exchange(c, '', { method: verb, body }, use, send).catch(() => waits && drop());
+    exchange(intend(elt, triggeringEvent?.submitter, verb), '', { method: verb, body }, use, send).catch(() => waits && drop());
   };
 });
 
 // swapped waits for a swap with a delay or a view transition. What it is not done
 // with has a class; that of a swap that failed stays, hence the 5 seconds.
 async function swapped(c, target) {
-  const classes = '.htmx-swapping, .htmx-settling', waits = elt => elt?.matches(classes) || elt?.querySelector(classes);
+  const classes = '.htmx-swapping, .htmx-settling', waits = elt => elt && (matches(elt, classes) || elt.querySelector(classes));
   for (let i = 0; i < 500 && (waits(target) || waits(rootOf(c))); i++) await new Promise(resolve => setTimeout(resolve, 10));
 }
 
 // The history of htmx 2 copies pages to sessionStorage. One with tokens must not
 // be found there.
 addEventListener('htmx:historyItemCreated', ({ detail: { item } }) => {
-  if (document.querySelector(ROOT)) item.url = item.content = '';
+  if (onPage(ROOT).length) item.url = item.content = '';
 });

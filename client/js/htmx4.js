@@ -1,14 +1,19 @@
-import { FIELD, ROOT, abort, componentOf, direct, exchange, sameOrigin, unsafe } from './core.js';
+import { componentOf } from './component.js';
+import { abort, exchange, intend, isUnderWay, sameOrigin, unsafe } from './core.js';
+import { closest, setAttribute } from './dom.js';
 import { QUEUE_ALL, inPlace, queued } from './htmx.js';
+import { ROOT, dropTokens } from './tokens.js';
 
 const ends = new WeakMap(); // by htmx's request: what ends its turn
 
-addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
-  const elt = ctx.sourceElement, root = elt.closest(ROOT), { method, body } = ctx.request;
-  if (root || /GET|DELETE/.test(method)) body?.delete?.(FIELD);
-  if (!root || (elt._htmx?.boosted && !unsafe(method))) return;
-  const c = componentOf(root), send = ctx.fetch ?? direct, removals = c.removals;
-  if (unsafe(method) && !queued(elt)) elt.setAttribute('hx-sync', QUEUE_ALL);
+addEventListener('htmx:config:request', event => {
+  const { ctx } = event.detail;
+  const element = ctx.sourceElement, root = closest(element, ROOT), { method, body, submitter } = ctx.request;
+  if ((root || /GET|DELETE/.test(method)) && body instanceof FormData) dropTokens(body);
+  if (!root || (element._htmx?.boosted && !unsafe(method))) return;
+  if (isUnderWay(element, submitter)) return event.preventDefault();
+  const c = componentOf(root), intent = intend(element, submitter, method), send = ctx.fetch ?? window.fetch.bind(window);
+  if (unsafe(method) && !queued(element)) setAttribute(element, 'hx-sync', QUEUE_ALL);
   ctx.fetch = (url, init) => !sameOrigin(url) ? send(url, init) : new Promise((resolve, reject) => {
     const use = (response, fate) => new Promise(end => {
       ends.set(ctx, end);
@@ -17,7 +22,7 @@ addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
       if (fate === 'show' && (ctx.target &&= inPlace(c, root, ctx.target)) !== null) resolve(response);
       else reject(abort('there is nothing to show'));
     });
-    exchange(c, url, init, use, send, removals).catch(reject);
+    exchange(intent, url, init, use, send).catch(reject);
   });
 });
 addEventListener('htmx:finally:request', ({ detail: { ctx } }) => ends.get(ctx)?.());

@@ -17,10 +17,10 @@ func TestFieldsThatHideProperties(t *testing.T) {
 	some(t, []Driver{forms, htmx2, htmx4}, func(t *testing.T, driver Driver, open func(string) *tab) {
 		page := open("")
 		page.Do(fmt.Sprintf(`(root => {
-			root.outerHTML = '<form id="outer" class="add" method="post" action="/add?driver=%[1]s" data-driver="%[1]s" data-page-state="' + root.dataset.pageState + '" ' +
-				('%[1]s' === 'form' ? 'data-page-state-form' : 'hx-post="/add?driver=%[1]s" hx-target="#outer" hx-swap="outerHTML"') + '>' +
+			root.outerHTML = '<form id="outer" class="add" method="post" action="/add?driver=%[1]s&swap=" data-driver="%[1]s" data-page-state="' + root.dataset.pageState + '" ' +
+				('%[1]s' === 'form' ? 'data-page-state-form' : 'hx-post="/add?driver=%[1]s&swap=" hx-target="#outer" hx-swap="outerHTML"') + '>' +
 				'<input type="hidden" name="page_state" value="' + root.dataset.pageState + '"><input name="id" value="5">%[2]s' +
-				'<output>0</output><button>Add</button></form>';
+				'<output>0</output><button id="plus">Add</button></form>';
 			window.htmx?.process(document.getElementById('outer'));
 		})(document.getElementById('outer'))`, driver, map[Driver]string{ // less what htmx itself stumbles over
 			forms: `<input name="elements"><input name="remove">`,
@@ -49,18 +49,18 @@ func TestFieldsThatHideProperties(t *testing.T) {
 // The fetch takes what the window's takes, a Request too.
 func TestRequestStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=fetch"), site}
+	page := &tab{chrome.Profile(t).Tab(), site}
+	page.Before(`window.sent = []; window.fetch = async (url, init) => {
+		const { headers, method } = new Request(url, init);
+		sent.push(method + headers.has('Page-State') + headers.get('X-Own'));
+		return new Response('');
+	}`)
+	page.Go(site.URL + "/?driver=fetch")
 	page.Want(`(async () => {
-		const sent = [], { fetch } = await import('/pagestate.js'), real = window.fetch;
-		window.fetch = async (url, init) => {
-			const { headers, method } = new Request(url, init);
-			sent.push(method + headers.has('Page-State') + headers.get('X-Own'));
-			return new Response('');
-		};
+		const { fetch } = await import('/pagestate.js');
 		const output = document.querySelector('output'), init = { method: 'POST', headers: { 'X-Own': '1' } };
 		await fetch(output, new Request('https://example.org/', init));
 		await fetch(output, new Request('/add', init));
-		window.fetch = real;
 		return sent;
 	})()`, "POSTfalse1,POSTtrue1")
 }

@@ -14,8 +14,8 @@ for (const name of ['tetra:component-before-remove', 'tetra:component-stale', 'p
 }
 
 document.addEventListener('submit', async event => {
-  const form = event.target, root = form.closest('[data-page-state]');
-  if (root?.dataset.driver !== 'fetch') return;
+  const form = event.target, root = Element.prototype.closest.call(form, '[data-page-state]');
+  if (!root || Element.prototype.getAttribute.call(root, 'data-driver') !== 'fetch') return;
   event.preventDefault();
   const url = new URL(form.getAttribute('action'), location), data = new URLSearchParams(new FormData(form)), init = {};
   data.delete('page_state'); // the header has it

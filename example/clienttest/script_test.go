@@ -427,18 +427,18 @@ func TestNoScript(t *testing.T) {
 // A token is for the site it came from, and for no URL.
 func TestTokenStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=fetch"), site}
-	page.Expect("Content Security Policy", "violates")
+	page := &tab{chrome.Profile(t).Tab(), site}
+	page.Before(`window.sent = []; window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State') || String(init.body)); return new Response(''); }`)
+	page.Go(site.URL + "/?driver=fetch")
 	page.Want(`(async () => {
-		const sent = [], { fetch } = await import('/pagestate.js'), real = window.fetch;
-		window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State')); return new Response(''); };
+		const { fetch } = await import('/pagestate.js');
 		const output = document.querySelector('output');
 		for (const url of ['/add', location.origin + '/add', location.origin.replace('127.0.0.1', 'localhost') + '/add', '//example.org/', 'data:,'])
 			await fetch(output, url, { method: 'POST' });
+		await fetch(output, '//example.org/', { method: 'POST', body: new URLSearchParams({ page_state: 'x', state: document.getElementById('outer').dataset.pageState, q: 1 }) });
 		await fetch(document.body, '/add', { method: 'POST' });
-		window.fetch = real;
 		return sent;
-	})()`, "true,true,false,false,false,false")
+	})()`, "true,true,undefined,undefined,undefined,q=1,undefined")
 }
 
 // A button may have an action of its own. One that has none must not send the

@@ -66,11 +66,18 @@ type Site struct {
 	together int // the most requests that ran at the same time
 	requests []string
 	owner    pagestate.Owner // of the last one
+	answers  map[string]answer
+	policy   string // Content-Security-Policy
+	pages    int    // how often the page was asked for
 }
+
+// answer is what a test lets the site answer to a form. The counter is that of the
+// root around it.
+type answer func(w http.ResponseWriter, r *http.Request, c *Counter) error
 
 func newSite(t *testing.T) *Site {
 	t.Helper()
-	s := &Site{t: t, gone: map[string]bool{}, held: map[string]chan struct{}{}}
+	s := &Site{t: t, gone: map[string]bool{}, held: map[string]chan struct{}{}, answers: map[string]answer{}, policy: policy}
 	secret := make([]byte, 32)
 	rand.Read(secret)
 	registry := pagestate.NewRegistry()
@@ -90,7 +97,12 @@ func newSite(t *testing.T) *Site {
 	mux.Handle("GET /look", pagestate.Handle(s.look))
 	mux.Handle("POST /refuse", pagestate.Handle(s.refuse))
 	mux.Handle("POST /leave", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
-		http.Redirect(w, r, "/?inside=1", http.StatusSeeOther)
+		c.Count = 0
+		to := r.URL.Query().Get("to")
+		if to == "" {
+			to = "/?inside=1"
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}))
 	mux.Handle("POST /nothing", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
@@ -105,6 +117,7 @@ func newSite(t *testing.T) *Site {
 		}
 		return pages.ExecuteTemplate(w, "page", view{Counter: outer, Driver: forms})
 	}))
+	mux.Handle("POST /say/{name}", pagestate.Handle(s.say))
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.Handle("GET /{htmx}/htmx.min.js", http.FileServer(http.Dir("../static")))
@@ -119,8 +132,13 @@ const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; form-
 // watch notes what requests carry, and holds back those that a test wants to.
 func (s *Site) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
-		if r.URL.Path != "/add" && r.URL.Path != "/look" && r.URL.Path != "/refuse" {
+		w.Header().Set("Content-Security-Policy", s.policy)
+		if r.URL.Path == "/" {
+			s.mu.Lock()
+			s.pages++
+			s.mu.Unlock()
+		}
+		if r.URL.Path != "/add" && r.URL.Path != "/look" && r.URL.Path != "/refuse" && !strings.HasPrefix(r.URL.Path, "/say/") {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -157,6 +175,42 @@ func (s *Site) hold(path string) (release func()) {
 	return release
 }
 
+// answer lets the site answer so to a path below /say/.
+func (s *Site) answer(name string, a answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[name] = a
+}
+
+// html lets it answer with a root that holds some markup, as part does.
+func (s *Site) html(name, markup string) {
+	s.answer(name, func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		c.Count++
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, err := io.WriteString(w, part(s.t, c, markup))
+		return err
+	})
+}
+
+// part is a root with some markup in it, where TOKEN stands for the token.
+func part(t *testing.T, c *Counter, markup string) string {
+	token, err := c.StateToken()
+	if err != nil {
+		t.Error(err)
+	}
+	return `<section id="` + c.Name + `" data-page-state="` + token + `">` + strings.ReplaceAll(markup, "TOKEN", token) + `</section>`
+}
+
+func (s *Site) say(w http.ResponseWriter, r *http.Request, c *Counter) error {
+	s.mu.Lock()
+	a := s.answers[r.PathValue("name")]
+	s.mu.Unlock()
+	if a == nil {
+		return fmt.Errorf("no answer to %s", r.URL)
+	}
+	return a(w, r, c)
+}
+
 func (s *Site) delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +232,12 @@ func (s *Site) waitSent(want int) {
 			s.t.Fatalf("only %q were sent, not %d", s.sent(), want)
 		}
 	}
+}
+
+func (s *Site) pagesShown() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pages
 }
 
 func (s *Site) wantSent(want int) {
@@ -203,7 +263,8 @@ type view struct {
 	Swap     string
 	Children bool // whether its requests carry the tokens of those inside
 	Inside   []view
-	Carried  string // what the request carried
+	Carried  string        // what the request carried
+	Fields   template.HTML // more markup of a test's own
 }
 
 func (v view) Htmx() bool { return v.Driver == htmx2 || v.Driver == htmx4 }
@@ -228,6 +289,7 @@ func (s *Site) page(w http.ResponseWriter, r *http.Request) {
 	if v.Swap == "" {
 		v.Swap = "outerHTML"
 	}
+	v.Fields = template.HTML(query.Get("fields"))
 	if err := pagestate.Attach(r.Context(), outer); err != nil {
 		pagestate.WriteError(w, r, err)
 		return
