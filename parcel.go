@@ -79,13 +79,14 @@ func parseParcel(keys *keyring, id, value string) (*parcel, error) {
 	r := wire.NewReader(b[:end])
 	copy(p.brought[:], r.Bytes())
 	p.anew = r.Uint() == 1
-	p.acted = int(r.Uint()) - 1
+	acted := r.Uint()
 	for range min(r.Uint(), uint64(end)) { // each takes a byte or more
 		p.tokens = append(p.tokens, base64.URLEncoding.EncodeToString(r.Bytes()))
 	}
-	if rest, err := r.Rest(); err != nil || len(rest) > 0 {
+	if rest, err := r.Rest(); err != nil || len(rest) > 0 || acted > uint64(len(p.tokens)) {
 		return nil, fmt.Errorf("%w: it is malformed", ErrInvalid)
 	}
+	p.acted = int(acted) - 1
 	return p, nil
 }
 
