@@ -25,7 +25,8 @@ import (
 // Pages load one module; readers and tools see several, which import each other's
 // names. join removes the imports, each a line of its own, and the word export in
 // front of a declaration, so that all names share one scope. An export list, such
-// as export { fetch }, is what pages may import, and stays.
+// as export { fetch }, is what pages may import, and stays. Comments that are lines
+// of their own are for readers, and are left out.
 //
 //go:embed js/*.js
 var files embed.FS
@@ -34,8 +35,9 @@ var files embed.FS
 var parts = []string{"dom", "tokens", "same", "typed", "focus", "component", "core", "page", "answer", "fetch", "form", "reload", "htmx", "htmx2", "htmx4"}
 
 var (
-	imports = regexp.MustCompile(`(?m)^import .*\n+`)
-	exports = regexp.MustCompile(`(?m)^export (const|let|class|function|async)\b`)
+	imports  = regexp.MustCompile(`(?m)^import .*\n+`)
+	comments = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
+	exports  = regexp.MustCompile(`(?m)^export (const|let|class|function|async)\b`)
 )
 
 var script = join()
@@ -47,7 +49,8 @@ func join() []byte {
 		if err != nil {
 			panic(err) // it is embedded
 		}
-		file = exports.ReplaceAll(imports.ReplaceAll(file, nil), []byte("$1"))
+		file = comments.ReplaceAll(imports.ReplaceAll(file, nil), nil)
+		file = exports.ReplaceAll(file, []byte("$1"))
 		joined = append(append(joined, file...), '\n')
 	}
 	return joined

@@ -43,6 +43,9 @@ func TestFiles(t *testing.T) {
 				}
 				continue
 			}
+			if strings.HasPrefix(strings.TrimSpace(line), "//") {
+				continue
+			}
 			if !strings.HasPrefix(line, "export {") {
 				line = strings.TrimPrefix(line, "export ")
 			}
