@@ -216,7 +216,7 @@ type arrival struct {
 	keys   *keyring // of the owner that it is for
 	parcel *parcel  // nil if none opens
 	states []carriedState
-	used   bool // whether one of them was asked for; guarded by the exchange's mu
+	wanted bool // whether the page asked for one of them; guarded by the exchange's mu
 }
 
 // carriedState is a state that was carried, as far as its envelope.
@@ -326,6 +326,7 @@ func (x *exchange) openCarried(ctx context.Context, p place) (*instance, error) 
 		if !p.isOf(s.component, &s.Envelope) {
 			continue
 		}
+		x.noteWanted()
 		in, err := x.m.resume(ctx, arrived.keys, s.authentic, &x.fetched, asSaved)
 		if startsFresh(err) {
 			x.logFresh(s.component, err)
@@ -339,12 +340,17 @@ func (x *exchange) openCarried(ctx context.Context, p place) (*instance, error) 
 	return nil, nil
 }
 
+func (x *exchange) noteWanted() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.arrival.wanted = true
+}
+
 // settle puts what was carried into its place. acted says that it is the component
 // that acted, so that the response's header brings its token.
 func (x *exchange) settle(ctx context.Context, in *instance, p place, acted bool) (*instance, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.arrival.used = true
 	if found := x.findAt(p); found != nil {
 		return found, nil // by another goroutine of the handler
 	}
@@ -391,7 +397,7 @@ func (x *exchange) warnOfUnasked() {
 		return
 	}
 	x.mu.Lock()
-	shown := x.status >= 200 && x.status < 300 && !x.arrival.used
+	shown := x.status >= 200 && x.status < 300 && !x.arrival.wanted
 	x.mu.Unlock()
 	if !shown {
 		return

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,16 +71,16 @@ type wizardApp struct {
 	load    func(*wizard) error
 }
 
-func newWizardApp(t *testing.T, o pagestate.Options) *wizardApp {
+func newWizardApp(t *testing.T, o pagestate.Options, opts ...pagestate.ComponentOption) *wizardApp {
 	t.Helper()
 	a := &wizardApp{carrier: new(mapCarrier)}
 	r := pagestate.NewRegistry()
-	pagestate.Register[wizard](r, "wizard", pagestate.LoadWith(func(_ context.Context, wz *wizard) error {
+	pagestate.Register[wizard](r, "wizard", append(opts, pagestate.LoadWith(func(_ context.Context, wz *wizard) error {
 		if a.load != nil {
 			return a.load(wz)
 		}
 		return nil
-	}))
+	}))...)
 	pagestate.Register[wizardLine](r, "line")
 	pagestate.Register[wizardNotice](r, "notice")
 	pagestate.RegisterModel(r, "row", pagestate.Model[int, wizardRow]{
@@ -336,6 +337,27 @@ func TestRedirectFreshOrFailing(t *testing.T) {
 	}
 }
 
+// What is too old for its page, or of another version of it, starts fresh.
+func TestRedirectTooLate(t *testing.T) {
+	now := time.Now()
+	o := pagestate.Options{MaxAge: time.Minute, Clock: func() time.Time { return now }, Secrets: [][]byte{testkit.NewSecret()}}
+	a := newWizardApp(t, o)
+	b := a.browser()
+	_, at := b.say(b.Get("/step/0"), "one")
+	a.wantSaid(b.Get(at), "one")
+	now = now.Add(time.Minute + 2*time.Second)
+	a.wantSaid(b.Get(at))
+	testkit.WantText(t, "log", a.log.String(), "level=INFO", "what a redirect carried is not used", "the state has expired")
+
+	_, at = b.say(b.Get("/step/0"), "two")
+	deployed := newWizardApp(t, pagestate.Options{Carrier: a.carrier, Secrets: o.Secrets, Clock: o.Clock}, pagestate.Schema(2))
+	b.app = deployed.app
+	deployed.wantSaid(b.Get(at))
+	testkit.WantText(t, "log", deployed.log.String(), "level=INFO", "what a redirect carried is not used", "sealed by another version")
+	deployed.Close()
+	testkit.Want(t, "warnings", strings.Count(a.log.String()+deployed.log.String(), "level=WARN"), 0)
+}
+
 func TestRedirectAfterRenew(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, o func() pagestate.Options) {
 		a := newWizardApp(t, o())
@@ -435,6 +457,7 @@ func TestRedirectFollowedWithoutWhatActed(t *testing.T) {
 			testkit.Want(t, "status", res.StatusCode, 303)
 			got := b.Call("GET", res.Header.Get("Location"), old)
 			testkit.Want(t, "status", got.StatusCode, 200)
+			testkit.Want(t, "token of the notice", got.Token(), "")
 			testkit.Want(t, "page", got.Body, fmt.Sprint("done", name == "nothing"))
 		})
 	}
@@ -1015,6 +1038,16 @@ func TestFromOrAttachTogether(t *testing.T) {
 		a.wantSaid(b.Get("/together"))
 		at := b.location(b.post("/step/x", b.Get("/step/0"), "word", "one"))
 		_, id, _ := strings.Cut(at, "?")
+		var two sync.WaitGroup // load at once, before either is in its place
+		two.Add(2)
+		var loads atomic.Int32
+		a.load = func(*wizard) error {
+			if loads.Add(1) <= 2 {
+				two.Done()
+				two.Wait()
+			}
+			return nil
+		}
 		a.wantSaid(b.Get("/together?"+id), "one")
 	})
 }
