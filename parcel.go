@@ -377,7 +377,6 @@ func (in *instance) startAnew(ctx context.Context, parent *instance) error {
 	if parent != nil {
 		in.Parent = parent.Instance
 	}
-	in.keepsTime = in.m.opt.MaxLifetime < 0
 	_, err := in.sealData(ctx, in.Data)
 	return err
 }

@@ -258,8 +258,9 @@ func TestRedirectWithGuard(t *testing.T) {
 	page := b.Get(at)
 	r := b.Request("GET", "/jump?"+id, nil)
 	r.Header.Set("Page-State", page.Field())
-	fork := b.follow(b.Send(r))
-	a.wantSaid(fork, "one", "jumped")
+	_, id, _ = strings.Cut(b.location(b.Send(r)), "?")
+	fork := b.follow(b.Get("/jump?" + id)) // what arrives keeps them too
+	a.wantSaid(fork, "one", "jumped", "jumped")
 	testkit.Want(t, "page", b.post("/step/x", page, "word", "paid").StatusCode, 303)
 	testkit.Want(t, "fork", b.post("/step/x", fork, "word", "paid").StatusCode, 409)
 }
@@ -419,6 +420,40 @@ func TestRedirectFollowedByScript(t *testing.T) {
 		testkit.Want(t, "status", failed.StatusCode, 500)
 		a.wantSaid(send("GET", "/step/1", failed.Token()), "one")
 	}
+}
+
+// A token that the carried state still has is as good as that, and so are those of its
+// children.
+func TestRedirectFollowedUnchanged(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	b := a.browser()
+	page := b.serve("GET", "/start", "", func(w http.ResponseWriter, r *http.Request) {
+		wz, l := &wizard{}, &wizardLine{Text: "mine"}
+		if err := errors.Join(pagestate.Attach(r.Context(), wz), pagestate.Attach(r.Context(), l, pagestate.Under(wz, "1"))); err != nil {
+			t.Error(err)
+		}
+		for _, state := range []any{wz, l} {
+			field, err := pagestate.Field(r.Context(), state)
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprint(w, field)
+		}
+	})
+	a.mux.Handle("POST /go", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+		return pagestate.Redirect(w, r, "/page", wz)
+	}))
+	a.mux.Handle("GET /page", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{})
+		if err != nil {
+			return err
+		}
+		l, err := pagestate.FromOrAttach(r.Context(), &wizardLine{Text: "new"}, pagestate.Under(wz, "1"))
+		fmt.Fprint(w, l.Text)
+		return err
+	}))
+	at := b.location(b.Call("POST", "/go", page.Fields()...))
+	testkit.Want(t, "child", b.Call("GET", at, page.Fields()...).Body, "mine")
 }
 
 func TestRedirectFollowedWithoutWhatActed(t *testing.T) {
