@@ -106,6 +106,12 @@ func (x *exchange) canAttach(in *instance) error {
 	if x.find(in.state) != nil {
 		return fmt.Errorf("pagestate: this %v is attached or was opened already", in.component.typ)
 	}
+	return x.willShow()
+}
+
+// willShow notes that the response shows a state, or returns why it is too late for
+// that. It is called with mu held.
+func (x *exchange) willShow() error {
 	if x.ended {
 		return errors.New("pagestate: the handler has returned; attach before that")
 	}

@@ -351,6 +351,9 @@ func (x *exchange) noteWanted() {
 func (x *exchange) settle(ctx context.Context, in *instance, p place, acted bool) (*instance, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if err := x.willShow(); err != nil {
+		return nil, err
+	}
 	if found := x.findAt(p); found != nil {
 		return found, nil // by another goroutine of the handler
 	}

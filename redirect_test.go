@@ -994,6 +994,40 @@ func TestArrivingAndRenew(t *testing.T) {
 	a.wantSaid(next, "new")
 }
 
+// Caches keep no page that shows what was carried, whether it has a token or not.
+func TestArrivingIsPrivate(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, o func() pagestate.Options) {
+		a := newWizardApp(t, o())
+		b := a.browser()
+		a.mux.Handle("GET /done", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			n, err := pagestate.FromOrAttach(r.Context(), &wizardNotice{})
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(w, n.Text)
+			return nil
+		}))
+		a.mux.HandleFunc("GET /late", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "begun ")
+			n, err := pagestate.FromOrAttach(r.Context(), &wizardNotice{})
+			fmt.Fprint(w, n, err)
+		})
+		a.mux.HandleFunc("POST /go/{to}", func(w http.ResponseWriter, r *http.Request) {
+			if err := pagestate.Redirect(w, r, "/"+r.PathValue("to"), &wizardNotice{private}); err != nil {
+				t.Error(err)
+			}
+		})
+		page := b.follow(b.Send(b.Request("POST", "/go/done", nil)))
+		testkit.Want(t, "page", page.Body, private)
+		testkit.Want(t, "Cache-Control", page.Header.Get("Cache-Control"), "private, no-cache")
+		testkit.WantText(t, "Vary", page.Header.Get("Vary"), "Cookie")
+
+		page = b.follow(b.Send(b.Request("POST", "/go/late", nil)))
+		testkit.WantText(t, "page", page.Body, "begun <nil> pagestate: the first byte has left without the headers that keep it from caches")
+	})
+}
+
 func TestRedirectLeftToTheBrowser(t *testing.T) {
 	a := newWizardApp(t, pagestate.Options{})
 	b := a.browser()
