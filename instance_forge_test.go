@@ -7,7 +7,9 @@ package pagestate_test
 import (
 	"bytes"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -34,8 +36,13 @@ const (
 )
 
 func newForger(t testing.TB, secret []byte, binding, session, kind, user string) *forger {
+	return &forger{t, fernet.Key(keyFor(t, secret, "pagestate token", binding, session, kind, user))}
+}
+
+// keyFor is the key of an owner for one use.
+func keyFor(t testing.TB, secret []byte, use, binding, session, kind, user string) []byte {
 	var info []byte
-	for _, part := range []string{"pagestate token", "", binding, session, kind, user} {
+	for _, part := range []string{use, "", binding, session, kind, user} {
 		info = binary.BigEndian.AppendUint32(info, uint32(len(part)))
 		info = append(info, part...)
 	}
@@ -43,7 +50,16 @@ func newForger(t testing.TB, secret []byte, binding, session, kind, user string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &forger{t, fernet.Key(key)}
+	return key
+}
+
+// forgeParcel signs the content of a parcel as the thief does for the visitor of a
+// Cookie binding.
+func forgeParcel(t testing.TB, secret []byte, session, id string, content []byte) string {
+	key := keyFor(t, secret, "pagestate signature", forgedCookie, session, forgedNoUsers, "")
+	mac := hmac.New(sha256.New, key)
+	mac.Write(append([]byte("parcel "+id+" "), content...))
+	return base64.RawURLEncoding.EncodeToString(append(content, mac.Sum(nil)[:16]...))
 }
 
 func (f *forger) seal(plain []byte) string {

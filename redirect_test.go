@@ -2,9 +2,12 @@ package pagestate_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/internal/testkit"
+	"github.com/pagestate/pagestate/internal/wire"
 )
 
 // wizard is what a visitor has said so far, a word on each page.
@@ -967,6 +971,60 @@ func TestArrivingParcelsAreTheirOwn(t *testing.T) {
 	}
 	a.carrier.parcels[one] = pagestate.Parcel{Value: good}
 	a.wantSaid(b.Get(atOne), "one")
+}
+
+// Whoever has the secret can make any parcel for a session that he knows. It is wrong
+// data, and no more.
+func TestForgedParcels(t *testing.T) {
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}}
+	a := newWizardApp(t, o)
+	b := a.browser()
+	page, at := b.say(b.Get("/step/0"), "one")
+	_, id, _ := strings.Cut(at, "page_state=")
+	site, _ := url.Parse(a.URL)
+	session := b.Jar.Cookies(site)[0].Value
+	token := page.Field()
+	raw, err := base64.URLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	brought := sha256.Sum256([]byte(token))
+	parcel := func(brought []byte, acted, count uint64, tokens ...[]byte) []byte {
+		c := wire.AppendBytes(nil, brought)
+		for _, n := range []uint64{0, acted, count} {
+			c = wire.AppendUint(c, n)
+		}
+		for _, raw := range tokens {
+			c = wire.AppendBytes(c, raw)
+		}
+		return c
+	}
+	for name, tt := range map[string]struct {
+		content []byte
+		opens   bool
+	}{
+		"as it should be":           {parcel(brought[:16], 1, 1, raw), true},
+		"nothing acted":             {parcel(brought[:16], 0, 1, raw), true},
+		"one after the last acted":  {parcel(brought[:16], 2, 1, raw), false},
+		"the last number acted":     {parcel(brought[:16], math.MaxUint64, 1, raw), false},
+		"a number over int acted":   {parcel(brought[:16], 1<<63, 1, raw), false},
+		"no state, and one acted":   {parcel(brought[:16], 1, 0), false},
+		"no state":                  {parcel(brought[:16], 0, 0), false},
+		"more states than it holds": {parcel(brought[:16], 1, math.MaxUint64, raw), false},
+		"more than it says":         {parcel(brought[:16], 1, 1, raw, raw), false},
+		"no token":                  {parcel(brought[:16], 0, 1, []byte("x")), false},
+		"an empty token":            {parcel(brought[:16], 1, 1, nil), false},
+		"nothing":                   {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.carrier.parcels[id] = pagestate.Parcel{Value: forgeParcel(t, o.Secrets[0], session, id, tt.content)}
+			a.log.Reset()
+			plain := b.Get(at)
+			testkit.Want(t, "status", plain.StatusCode, 200)
+			testkit.Want(t, "opens", strings.Contains(plain.Body, "said=one "), tt.opens)
+			testkit.Want(t, "status of a script", b.Call("GET", at, token).StatusCode, 200)
+		})
+	}
 }
 
 // What was asked for before Renew is not there for the visitor afterwards.
