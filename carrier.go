@@ -335,7 +335,7 @@ func slotMessage(head, text string) []byte { return []byte("slot " + head + text
 // parse is the inverse of print. It returns nil for what was not printed for this
 // owner, is too old, or was printed in the future.
 func (s *slots) parse(value string) *piece {
-	if len(value) < headSize+signatureSize {
+	if n := len(value) - headSize - signatureSize; n < 0 || n > maxPiece { // before a key is derived for it
 		return nil
 	}
 	head, text := value[:headSize], value[headSize+signatureSize:]

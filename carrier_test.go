@@ -34,14 +34,15 @@ type carrierApp struct {
 	t       *testing.T
 	mw      *pagestate.Middleware
 	carrier pagestate.Carrier
+	secret  []byte
 	later   atomic.Int64 // in nanoseconds, how far its clock is ahead
 }
 
 func newCarrierApp(t *testing.T, carrier pagestate.Carrier, o pagestate.Options) *carrierApp {
 	t.Helper()
-	a := &carrierApp{t: t, carrier: cmp.Or(carrier, pagestate.CookieCarrier(http.Cookie{}))}
+	a := &carrierApp{t: t, carrier: cmp.Or(carrier, pagestate.CookieCarrier(http.Cookie{})), secret: testkit.NewSecret()}
 	o.Carrier, o.Logger = carrier, slog.New(slog.DiscardHandler)
-	o.Secrets = [][]byte{testkit.NewSecret()}
+	o.Secrets = [][]byte{a.secret}
 	if o.Session == nil {
 		o.Session = pagestate.Cookie(http.Cookie{Name: "binding"})
 	}
@@ -381,6 +382,10 @@ func TestPlantedSlots(t *testing.T) {
 			values, p := v.taken(small)
 			return []string{values[0][:len(values[0])-1]}, p
 		},
+		"signed with the secret, and longer than ours": func(v *carrierVisitor) ([]string, pagestate.Parcel) {
+			p := newParcel(513)
+			return []string{forgeSlot(v, p)}, p
+		},
 		"empty and odd": func(v *carrierVisitor) ([]string, pagestate.Parcel) {
 			return []string{"", "x", strings.Repeat("0", 60), strings.Repeat("9", 60), strings.Repeat("-", 700)}, newParcel(small)
 		},
@@ -451,6 +456,20 @@ func (v *carrierVisitor) takenOf(p pagestate.Parcel) (values []string) {
 		v.app.t.Fatal("nothing was set")
 	}
 	return values
+}
+
+// What a thief of the secret can make is a slot like ours.
+func TestForgedSlot(t *testing.T) {
+	v := newCarrierApp(t, nil, pagestate.Options{}).visitor()
+	p := newParcel(512)
+	v.plant("binding-0", forgeSlot(v, p))
+	testkit.Want(t, "known", v.has(p), "yes")
+}
+
+// forgeSlot returns a slot with all of p.
+func forgeSlot(v *carrierVisitor, p pagestate.Parcel) string {
+	head := fmt.Sprintf("%010d01%s", time.Now().Unix(), p.ID)
+	return head + forgedSignature(v.app.t, v.app.secret, v.cookies()["binding"], "slot "+head+p.Value) + p.Value
 }
 
 // A browser sends a cookie of another host beside ours, in either order.

@@ -53,13 +53,20 @@ func keyFor(t testing.TB, secret []byte, use, binding, session, kind, user strin
 	return key
 }
 
-// forgeParcel signs the content of a parcel as the thief does for the visitor of a
-// Cookie binding.
+// forgedSignature is that of a message for the visitor of a Cookie binding, in base64.
+func forgedSignature(t testing.TB, secret []byte, session, message string) string {
+	mac := hmac.New(sha256.New, keyFor(t, secret, "pagestate signature", forgedCookie, session, forgedNoUsers, ""))
+	mac.Write([]byte(message))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// forgeParcel returns a parcel with that content for the visitor of a Cookie binding.
 func forgeParcel(t testing.TB, secret []byte, session, id string, content []byte) string {
-	key := keyFor(t, secret, "pagestate signature", forgedCookie, session, forgedNoUsers, "")
-	mac := hmac.New(sha256.New, key)
-	mac.Write(append([]byte("parcel "+id+" "), content...))
-	return base64.RawURLEncoding.EncodeToString(append(content, mac.Sum(nil)[:16]...))
+	signature, err := base64.RawURLEncoding.DecodeString(forgedSignature(t, secret, session, "parcel "+id+" "+string(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(append(content, signature...))
 }
 
 func (f *forger) seal(plain []byte) string {
