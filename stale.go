@@ -172,7 +172,7 @@ var answers = []answer{
 		"You are not allowed to do this.",
 		false, []error{ErrForbidden}},
 	{http.StatusRequestEntityTooLarge, "StateTooLarge",
-		"This is more than can be accepted.",
+		"This is more than can be accepted. Send less.",
 		false, []error{ErrTooLarge}},
 	{http.StatusServiceUnavailable, "StateUnavailable",
 		"This is not available at the moment. Wait a little and try again.",
@@ -321,9 +321,9 @@ func (a answer) writePage(w http.ResponseWriter, r *http.Request) {
 	errorPage.Execute(w, struct {
 		Status        int
 		Code, Message string
-		Reload        bool
+		Reload, Typed bool
 		From          string
-	}{a.status, a.code, a.message, a.reload, cameFrom(r)})
+	}{a.status, a.code, a.message, a.reload, a.reload && !isSafe(r.Method), cameFrom(r)})
 }
 
 // errorPage has its few lines of style inline, so that the package need serve
@@ -349,6 +349,7 @@ small { opacity: .75 }
 <p>{{.Message}}</p>
 {{if and .Reload .From}}<p><a href="{{.From}}">Reload the page</a></p>
 {{else if .Reload}}<p>Go back and reload the page.</p>
+{{end}}{{if .Typed}}<p>If you have typed something, go back and copy it first.</p>
 {{end}}<p><small>Error {{.Status}}: <code>{{.Code}}</code></small></p>
 </main>
 </body>

@@ -486,6 +486,17 @@ func TestWriteErrorNoReload(t *testing.T) {
 	}
 }
 
+// TestWriteErrorTyped: reloading a page ends what was typed on it.
+func TestWriteErrorTyped(t *testing.T) {
+	send := http.Header{"Accept": {staleChrome}}
+	for method, want := range map[string]bool{"POST": true, "GET": false} {
+		body := staleAsk(t, pagestate.ErrInvalid, method, send, nil).body
+		if has := strings.Contains(body, "go back and copy it first"); has != want {
+			t.Errorf("%s: hint there: %v\n%s", method, has, body)
+		}
+	}
+}
+
 func TestWriteErrorLeftovers(t *testing.T) {
 	removed := []string{
 		"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language",
