@@ -181,7 +181,7 @@ func (x *exchange) instanceToCarry(keys *keyring, state any) (*instance, error) 
 	}
 	for in := range x.orphans {
 		if in.state == state {
-			return nil, fmt.Errorf("pagestate: carrying %s: it is of the owner before Renew; attach it again", in.component.name)
+			return nil, fmt.Errorf("pagestate: carrying %s: it is of the owner before Renew; give it to Attach again", in.component.name)
 		}
 	}
 	in, err := x.m.newInstance(state)
