@@ -78,6 +78,7 @@ func wantNothingSecret(t *testing.T, log string, secrets [][]byte) {
 	}
 	found("a token", "gAAAAA") // how all begin, until the year 2106
 	found("a private value", private)
+	found("the id of a parcel", "page_state=")
 	for _, secret := range secrets {
 		found("a secret", string(secret))
 		found("a secret", hex.EncodeToString(secret))

@@ -1,6 +1,7 @@
 package pagestate_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -8,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -377,6 +380,207 @@ func TestRedirectAfterRenew(t *testing.T) {
 		a.wantSaid(b.Get(at))
 		a.wantSaid(a.browser().Get(at)) // of somebody else
 	})
+}
+
+// What is attached again after a login goes on with its new owner.
+func TestRedirectAfterLogin(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, o func() pagestate.Options) {
+		a := newWizardApp(t, o())
+		a.mux.Handle("POST /login", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+			if err := a.mw.Renew(w, r); err != nil {
+				return err
+			}
+			if err := pagestate.Attach(r.Context(), wz); err != nil {
+				return err
+			}
+			return pagestate.Redirect(w, r, "/step/2", wz)
+		}))
+		b := a.browser()
+		before, at := b.say(b.Get("/step/0"), "one")
+		after := b.follow(b.post("/login", before))
+		a.wantSaid(after, "one")
+		next, _ := b.say(after, "two")
+		a.wantSaid(next, "one", "two")
+		a.wantSaid(b.Get(at))
+		testkit.Want(t, "a tab from before", b.post("/step/x", before, "word", "x").StatusCode, 400)
+		testkit.Want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 0)
+	})
+}
+
+// With a guard, pages that a safe request links to are used up together with the page
+// that has the links, however often and by however many of them one goes there.
+func TestLinkedPagesAreUsedUpTogether(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{Guard: pagestate.NewGuard(1000)})
+	a.mux.Handle("GET /linked", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{})
+		if err != nil {
+			return err
+		}
+		if r.URL.Query().Get("changes") != "" {
+			wz.Said = append(wz.Said, "changed")
+		}
+		var links []string
+		for _, to := range []string{"/step/1", "/step/1", "/linked"} {
+			link, err := pagestate.Link(r, to, wz)
+			if err != nil {
+				return err
+			}
+			links = append(links, "link="+link)
+		}
+		field, err := wz.StateField()
+		fmt.Fprintln(w, strings.Join(links, " "), field)
+		return err
+	}))
+	links := func(page testkit.Answer) (all []string) {
+		for _, part := range strings.Split(page.Body, "link=")[1:] {
+			all = append(all, strings.Fields(part)[0])
+		}
+		testkit.Want(t, "links", len(all), 3)
+		return all
+	}
+	for _, query := range []string{"", "&changes=1"} {
+		b := a.browser()
+		_, at := b.say(b.Get("/step/0"), "one")
+		_, id, _ := strings.Cut(at, "?")
+		page := b.Get("/linked?" + id + query)
+		to := links(page)
+		chained := b.Get(to[2] + query)
+		pages := []testkit.Answer{page, b.Get(to[0]), b.Get(to[0]), b.Get(to[1]), chained, b.Get(links(chained)[0])}
+		paid := 0
+		for _, p := range pages {
+			if b.post("/step/x", p, "word", "paid").StatusCode == http.StatusSeeOther {
+				paid++
+			}
+		}
+		testkit.Want(t, "paid", paid, 1)
+	}
+}
+
+// A Load may ask for what was carried.
+func TestFromOrAttachInLoad(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, o func() pagestate.Options) {
+		r := pagestate.NewRegistry()
+		pagestate.Register[wizardNotice](r, "notice")
+		pagestate.Register[wizardLine](r, "line", pagestate.LoadWith(func(ctx context.Context, l *wizardLine) error {
+			n, err := pagestate.FromOrAttach(ctx, &wizardNotice{"none"})
+			l.Text = n.Text
+			return err
+		}))
+		a := newApp(t, r, o())
+		a.mux.Handle("GET /page", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+			l, err := pagestate.FromOrAttach(r.Context(), &wizardLine{})
+			if err != nil {
+				return err
+			}
+			field, err := l.StateField()
+			fmt.Fprint(w, l.Text, " ", field)
+			return err
+		}))
+		a.mux.HandleFunc("POST /go", func(w http.ResponseWriter, r *http.Request) {
+			if err := pagestate.Redirect(w, r, "/page", &wizardLine{}, &wizardNotice{"carried"}); err != nil {
+				t.Error(err)
+			}
+		})
+		b := a.browser()
+		testkit.WantText(t, "page by itself", b.Get("/page").Body, "none ")
+		page := b.follow(b.Send(b.Request("POST", "/go", nil)))
+		testkit.WantText(t, "page", page.Body, "carried ")
+		testkit.WantText(t, "asked by a script", b.Call("GET", "/page", page.Field()).Body, "none ")
+	})
+}
+
+// However long its URL and its states are, a redirect passes proxies that allow 4 KiB
+// of headers, or is refused before anything is written.
+func TestRedirectHeadersStayBelow4KiB(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{Carrier: pagestate.CookieCarrier(http.Cookie{})})
+	a.mux.HandleFunc("POST /go", func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.FormValue("size"))
+		length, _ := strconv.Atoi(r.FormValue("length"))
+		err := pagestate.Redirect(w, r, "/"+strings.Repeat("a", length), &wizardNotice{strings.Repeat("x", size)})
+		if err != nil {
+			pagestate.WriteError(w, r, err)
+		}
+	})
+	answered := make(map[int]int)
+	for _, size := range []int{1, 200, 800, 1200, 1700, 1750, 1800, 1900, 5000} {
+		for _, length := range []int{1, 200, 500, 1500, 3000, 4000} {
+			b := a.browser() // which gets the session's cookie too
+			r := b.Request("POST", fmt.Sprintf("/go?size=%d&length=%d", size, length), nil)
+			res := b.Send(r)
+			answered[res.StatusCode]++
+			switch res.StatusCode {
+			case http.StatusSeeOther:
+				all := 0
+				for name, lines := range res.Header {
+					for _, line := range lines {
+						all += len(name) + len(": \r\n") + len(line)
+					}
+				}
+				if all > 4<<10 {
+					t.Errorf("%d characters at a URL of %d: the headers are %d bytes", size, length, all)
+				}
+			case http.StatusRequestEntityTooLarge:
+				for _, c := range res.Cookies() {
+					testkit.Want(t, "cookie of a refused redirect", c.Name, "binding")
+				}
+			}
+		}
+	}
+	testkit.Want(t, "answers of one kind or the other", answered[303]+answered[413], 54)
+	testkit.Want(t, "some of each", min(answered[303], answered[413], 10), 10)
+}
+
+// A request line of a visitor's own does not lead a redirect elsewhere.
+func TestRedirectFromOddRequests(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	server := httptest.NewServer(a.mw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := r.Header.Get("To")
+		if err := pagestate.Redirect(w, r, to, &wizardNotice{"x"}); err != nil {
+			http.Error(w, err.Error(), http.StatusTeapot)
+		}
+	})))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	for _, tt := range []struct{ line, to, want string }{
+		{"/form", "", "/form?page_state=ID"},
+		{"//evil.example/form", "", ""},
+		{"//evil.example/form", "?a=1", ""},
+		{"//evil.example/form", "next", ""},
+		{"//evil.example/form", "../next", ""},
+		{"//evil.example/form", "/next", "/next?page_state=ID"},
+		{"///evil.example/form", "", ""},
+		{`/\evil.example/form`, "", "/%5Cevil.example/form?page_state=ID"},
+		{`/\evil.example/form`, "next", "/%5Cevil.example/next?page_state=ID"},
+		{"http://evil.example/form", "", "/form?page_state=ID"},
+		{"http://evil.example/form", "next", "/next?page_state=ID"},
+		{"http://evil.example//evil.example/form", "next", ""},
+		{"/form?a=\"<b>&page_state=X", "", `/form?a="<b>&page_state=ID`},
+		{"/a/%2e%2e//form", "next", "/a/%2e%2e//next?page_state=ID"},
+		{"/%0d%0aSet-Cookie:a=b/form", "next", "/%0d%0aSet-Cookie:a=b/next?page_state=ID"},
+		{"/%2F%2Fevil.example/form", "next", "/%2F%2Fevil.example/next?page_state=ID"},
+	} {
+		t.Run(tt.line+" to "+tt.to, func(t *testing.T) {
+			conn, err := net.Dial("tcp", host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nTo: %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", tt.line, host, tt.to)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if tt.want == "" {
+				testkit.Want(t, "status", res.StatusCode, http.StatusTeapot)
+				testkit.Want(t, "location", res.Header.Get("Location"), "")
+				return
+			}
+			before, id, _ := strings.Cut(res.Header.Get("Location"), "page_state=")
+			testkit.Want(t, "location", before, strings.TrimSuffix(tt.want, "page_state=ID"))
+			testkit.Want(t, "length of the id", len(id), 26)
+		})
+	}
 }
 
 // scriptApp answers a change with a redirect, as seen by a script that follows it and
