@@ -33,6 +33,10 @@ const patience = 20 * time.Second
 //		chrome.Stop()
 //	}
 type Browser struct {
+	// BackForwardCache says that pages are to come from memory when a tab goes back,
+	// as in a browser with windows.
+	BackForwardCache bool
+
 	once sync.Once
 	ctx  context.Context
 	stop context.CancelFunc
@@ -40,12 +44,12 @@ type Browser struct {
 }
 
 // programs are the browsers to look for. The first is Chromium without windows,
-// which costs a third of the CPU time.
+// which costs a third of the CPU time, and has no back/forward cache.
 var programs = []string{"chromium-headless-shell", "chromium"}
 
-func find() (path string) {
+func (b *Browser) find() (path string) {
 	for _, program := range programs {
-		if path, err := exec.LookPath(program); err == nil {
+		if path, err := exec.LookPath(program); err == nil && !(b.BackForwardCache && program == programs[0]) {
 			return path
 		}
 	}
@@ -85,12 +89,16 @@ type Profile struct {
 // Chromium, the test is skipped, or fails if the variable CI is set.
 func (b *Browser) Profile(t testing.TB) *Profile {
 	t.Helper()
-	path := find()
+	path := b.find()
+	wanted := programs[0]
+	if b.BackForwardCache {
+		wanted = programs[1]
+	}
 	switch {
 	case path == "" && os.Getenv("CI") != "":
-		t.Fatal("there is no Chromium; install Debian's package chromium-headless-shell")
+		t.Fatal("there is no Chromium; install Debian's package " + wanted)
 	case path == "":
-		t.Skip("there is no Chromium to test with; install Debian's package chromium-headless-shell")
+		t.Skip("there is no Chromium to test with; install Debian's package " + wanted)
 	}
 	b.once.Do(func() { b.start(path) })
 	if b.err != nil {
