@@ -36,7 +36,7 @@ type exchange struct {
 
 	arrival *arrival // what a redirect has carried here, nil if the URL names nothing
 
-	brought string     // the first token of the request, "" for none
+	brought []string   // the tokens of the request
 	inForm  bool       // whether the tokens came in a form field
 	missed  *notLooked // why a source did not look for tokens, nil if all did
 
@@ -144,7 +144,7 @@ func (x *exchange) open() error {
 	if len(tokens) > x.m.opt.MaxTokens {
 		return fmt.Errorf("%w: %d tokens, the most is %d", ErrTooLarge, len(tokens), x.m.opt.MaxTokens)
 	}
-	x.brought = tokens[0]
+	x.brought = tokens
 	arrived, err := x.arrived()
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,21 +21,18 @@ import (
 
 // parcel is what a redirect brings along, as Carriers keep it.
 type parcel struct {
-	brought tokenHash // of the first token that came with the request that was redirected
+	brought tokenHash // of the tokens that came with the request that was redirected
 	anew    bool      // whether each state starts a new instance where it arrives
 	acted   int       // which state acted in that request, -1 for none
 	tokens  []string
 }
 
-// tokenHash stands for a token, in less.
+// tokenHash stands for tokens, in less.
 type tokenHash [16]byte
 
-// hashToken returns the zero tokenHash for no token.
-func hashToken(text string) (h tokenHash) {
-	if text != "" {
-		sum := sha256.Sum256([]byte(text))
-		copy(h[:], sum[:])
-	}
+func hashTokens(tokens []string) (h tokenHash) {
+	sum := sha256.Sum256([]byte(strings.Join(tokens, " ")))
+	copy(h[:], sum[:])
 	return h
 }
 
@@ -123,7 +121,7 @@ func (x *exchange) pack(all []*instance) (*parcel, time.Duration, error) {
 	if x.verdict != sealChanges {
 		return nil, 0, errors.New("pagestate: carrying a state: the handler has failed, so nothing is sealed")
 	}
-	p := &parcel{brought: hashToken(x.brought), anew: x.m.opt.Guard != nil && !x.safe, acted: -1}
+	p := &parcel{brought: hashTokens(x.brought), anew: x.m.opt.Guard != nil && !x.safe, acted: -1}
 	var keep time.Duration
 	for i, in := range all {
 		text, err := in.seal(x.r.Context())
@@ -306,12 +304,14 @@ func (x *exchange) logFresh(c *component, err error) {
 // follows reports whether the request is one that a script has sent on by following a
 // redirect, with the headers of the request before it: then its tokens are older than
 // what was carried.
-func (a *arrival) follows(first string) bool { return a != nil && a.parcel.brought == hashToken(first) }
+func (a *arrival) follows(tokens []string) bool {
+	return a != nil && a.parcel.brought == hashTokens(tokens)
+}
 
-// replaces reports whether what was carried stands for the component that the token
-// first holds, in another state.
-func (a *arrival) replaces(first string) bool {
-	return a.follows(first) && a.parcel.acted >= 0 && a.parcel.tokens[a.parcel.acted] != first
+// replaces reports whether what was carried stands for the component that acts, in
+// another state than its token holds.
+func (a *arrival) replaces(tokens []string) bool {
+	return a.follows(tokens) && a.parcel.acted >= 0 && a.parcel.tokens[a.parcel.acted] != tokens[0]
 }
 
 // openCarried makes an instance of what was carried to that place. It is nil if there

@@ -38,7 +38,6 @@ func FuzzParcel(f *testing.F) {
 		if p.acted < -1 || p.acted >= len(p.tokens) || len(p.tokens) > len(content) {
 			t.Errorf("acted: %d of %d tokens, in %d bytes", p.acted, len(p.tokens), len(content))
 		}
-		first := "a token"
-		(&arrival{parcel: p}).replaces(first)
+		(&arrival{parcel: p}).replaces([]string{"a token"})
 	})
 }

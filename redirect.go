@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/pagestate/pagestate/internal/sessionid"
@@ -203,8 +204,9 @@ func arrivingID(r *http.Request) (id string) {
 // shows a page: whether the page is new, is reloaded, comes after a [Redirect], or is
 // asked for by a script with the page's token.
 //
-// The state is the one of the component that acts, if it is a T; otherwise what was
-// carried here; otherwise that of a further token. With [Under], only a child of that
+// The state is the one of the component that acts, if it is a T; otherwise that of a
+// further token; otherwise what was carried here. What was carried comes first where a
+// script has followed the redirect, with tokens of the page before. With [Under], only a child of that
 // parent and key counts, and without it only what is no child. A second call for a
 // place returns what the first did, and so may run at the same time, with a fresh of its
 // own.
@@ -238,17 +240,28 @@ func (x *exchange) fromOrAttach(ctx context.Context, fresh any, opts []AttachOpt
 	if found := x.lookUpAt(p); found != nil {
 		return found, nil
 	}
-	if found, err := x.openCarried(ctx, p); found != nil || err != nil {
-		return found, err
-	}
-	found, err := x.openFurther(ctx, p, asSaved)
-	if err != nil {
+	find := [...]func(context.Context, place) (*instance, error){x.openBrought, x.openCarried}
+	if arrived, err := x.arrived(); err != nil {
 		return nil, err
+	} else if arrived.follows(x.brought) { // with tokens of the page before
+		slices.Reverse(find[:])
 	}
-	if found != nil {
-		return x.holdAt(found, p), nil
+	for _, open := range find {
+		if found, err := open(ctx, p); found != nil || err != nil {
+			return found, err
+		}
 	}
 	return x.attachAt(ctx, &in, p)
+}
+
+// openBrought makes an instance of the further token that is for that place, and puts
+// it there. It is nil if there is none.
+func (x *exchange) openBrought(ctx context.Context, p place) (*instance, error) {
+	in, err := x.openFurther(ctx, p, asSaved)
+	if in == nil {
+		return nil, err
+	}
+	return x.holdAt(in, p), nil
 }
 
 // attachAt loads in and puts it into its place.

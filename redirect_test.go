@@ -630,6 +630,53 @@ func TestRedirectFollowedByScript(t *testing.T) {
 	}
 }
 
+// A page that asks its own URL again has newer children than what was carried there.
+func TestArrivingChildrenOfThePage(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	b := a.browser()
+	a.mux.Handle("GET /page", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{})
+		if err != nil {
+			return err
+		}
+		l, err := pagestate.FromOrAttach(r.Context(), &wizardLine{Text: "new"}, pagestate.Under(wz, "1"))
+		if err != nil {
+			return err
+		}
+		return showWizardAndLine(w, r, wz, l)
+	}))
+	a.mux.Handle("POST /more", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+		l, err := pagestate.Child[wizardLine](r.Context(), wz, "1", nil)
+		if err != nil {
+			return err
+		}
+		l.Text += "+"
+		if r.FormValue("redirect") != "" {
+			return pagestate.Redirect(w, r, "/page", wz, l)
+		}
+		return showWizardAndLine(w, r, wz, l)
+	}))
+	page := b.Get("/page")
+	at := b.location(b.Call("POST", "/more?redirect=1", page.Fields()...))
+	followed := b.Call("GET", at, page.Fields()...)
+	testkit.WantText(t, "followed", followed.Body, "line=new+ ")
+	more := b.Call("POST", "/more", followed.Fields()...)
+	testkit.WantText(t, "more", more.Body, "line=new++ ")
+	testkit.WantText(t, "its own URL", b.Call("GET", at, more.Fields()...).Body, "line=new++ ")
+}
+
+func showWizardAndLine(w http.ResponseWriter, r *http.Request, wz *wizard, l *wizardLine) error {
+	fmt.Fprintf(w, "line=%s ", l.Text)
+	for _, state := range []any{wz, l} {
+		field, err := pagestate.Field(r.Context(), state)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(w, field)
+	}
+	return nil
+}
+
 // A token that the carried state still has is as good as that, and so are those of its
 // children.
 func TestRedirectFollowedUnchanged(t *testing.T) {
