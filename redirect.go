@@ -182,11 +182,19 @@ func isID(part string) bool {
 
 // arrivingID is the id in the URL of a page that is asked for, "" if there is none.
 // Anything else that stands there is for the application.
-func arrivingID(r *http.Request) (id string) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.URL.RawQuery, "state=") {
+func arrivingID(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return ""
 	}
-	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+	return idIn(r.URL.RawQuery)
+}
+
+// idIn is the id in a query, "" if there is none or more than one.
+func idIn(query string) (id string) {
+	if !strings.Contains(query, "state=") {
+		return ""
+	}
+	for part := range strings.SplitSeq(query, "&") {
 		if !isID(part) {
 			continue
 		}

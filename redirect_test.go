@@ -272,6 +272,34 @@ func TestRedirectWithGuard(t *testing.T) {
 	testkit.Want(t, "fork", b.post("/step/x", fork, "word", "paid").StatusCode, 409)
 }
 
+// A form that was sent again, by a reload of its answer, is refused with a link to the
+// page that a redirect had led to. What was only posted to may be for POST alone.
+func TestRedirectAndReloadOfForm(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{Guard: pagestate.NewGuard(1000)})
+	b := a.browser()
+	reload := func(page testkit.Answer, from string) testkit.Answer {
+		t.Helper()
+		testkit.Want(t, "empty", b.post("/step/one", page).StatusCode, 422)
+		r := b.Request("POST", "/step/one", strings.NewReader(url.Values{"page_state": {page.Field()}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Referer", "http://"+r.Host+from)
+		res := b.Send(r)
+		testkit.Want(t, "again", res.StatusCode, 409)
+		return res
+	}
+	start := b.Get("/step/one")
+	testkit.Want(t, "link", strings.Contains(reload(start, "/step/one").Body, "<a"), false)
+	testkit.Want(t, "link", strings.Contains(reload(b.Get("/step/one"), "/step/one?page_state=x").Body, "<a"), false)
+
+	one, at := b.say(b.Get("/step/one"), "one")
+	testkit.WantText(t, "link", reload(one, at).Body, `<a href="`+at+`">`)
+	again := b.Get(at)
+	a.wantSaid(again, "one")
+	two, _ := b.say(again, "two")
+	a.wantSaid(two, "one", "two")
+}
+
 func TestRedirectKeepsAge(t *testing.T) {
 	for _, guard := range []pagestate.Guard{nil, pagestate.NewGuard(1000)} {
 		now := time.Now()

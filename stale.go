@@ -358,8 +358,8 @@ small { opacity: .75 }
 
 // cameFrom returns the path and query of the page that sent r, or "" unless it
 // is surely one of ours that can be loaded again: what was just posted to may be
-// for POST alone. The scheme is not compared, because behind a proxy ours is not
-// known.
+// for POST alone, except where a redirect has led to it. The scheme is not compared,
+// because behind a proxy ours is not known.
 func cameFrom(r *http.Request) string {
 	from, err := url.Parse(r.Referer())
 	if err != nil || from.Scheme != "http" && from.Scheme != "https" {
@@ -371,7 +371,8 @@ func cameFrom(r *http.Request) string {
 	if strings.HasPrefix(from.Path, "//") {
 		return "" // as a link without its host, this would lead to another one
 	}
-	if from.Path == asked(r).Path && r.Method != http.MethodGet && r.Method != http.MethodHead {
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if from.Path == asked(r).Path && !safe && idIn(from.RawQuery) == "" {
 		return ""
 	}
 	return from.RequestURI()
