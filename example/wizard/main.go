@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"log"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/pagestate/pagestate"
@@ -75,7 +76,7 @@ func who(w http.ResponseWriter, r *http.Request, report *Report) error {
 }
 
 func story(w http.ResponseWriter, r *http.Request, report *Report) error {
-	report.Story = r.FormValue("story")
+	report.Story = strings.ReplaceAll(r.FormValue("story"), "\r\n", "\n") // as maxlength counts
 	switch n := utf8.RuneCountInString(report.Story); {
 	case n == 0:
 		report.Problem = "Say what happened."
