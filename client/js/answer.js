@@ -1,7 +1,7 @@
-import { all, byId, closest, htmlOf, idOf, replaceWith } from './dom.js';
+import { all, byId, htmlOf, idOf, replaceWith } from './dom.js';
 import { intentOf, keeping, sameOrigin } from './core.js';
 import { showPage } from './page.js';
-import { ROOT } from './tokens.js';
+import { ROOT, rootAround } from './tokens.js';
 
 // What an answer puts into the page. Only HTML of the page's own origin is markup:
 // its scripts do not run, its event handlers do unless the Content-Security-Policy
@@ -84,7 +84,7 @@ export function put(root, html, response, hash = '') {
 // show puts an HTML answer in the place of the root around the element, as that of a
 // form. It rejects what is not HTML of the page's own origin.
 async function show(element, response) {
-  const root = closest(element, ROOT);
+  const root = rootAround(element);
   if (!root || !isHTML(response) || response.url && !sameOrigin(response.url)) throw new TypeError('pagestate: there is no root, or no HTML of this origin');
   const html = await decode(response), place = idOf(root) ? () => byId(idOf(root)) : () => null;
   await keeping(root, intentOf(response), place, () => put(root, html, response));

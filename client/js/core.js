@@ -1,8 +1,8 @@
-import { closest, fire, focused, matches, removeAttribute, replaceWith, resolve, setAttribute } from './dom.js';
+import { around, fire, focused, matches, removeAttribute, replaceWith, resolve, setAttribute } from './dom.js';
 import { busy, componentOf, groupOf, present, renew, rootOf, sync } from './component.js';
 import { keepFocus } from './focus.js';
 import { formOf, offerOf } from './same.js';
-import { FIELD, HEADER, ROOT, dropTokens, isToken, tokenFields } from './tokens.js';
+import { FIELD, HEADER, ROOT, dropTokens, isToken, rootAround, tokenFields } from './tokens.js';
 import { keepTyped, now } from './typed.js';
 
 // The page's side of pagestate. The root element of a component carries its token
@@ -26,14 +26,14 @@ export function errorIn(text) {
   try { return JSON.parse(text).error ?? null; } catch { return null; } // the application's own
 }
 
-const onceOf = (element, button) => button && closest(button, ONCE) || closest(element, ONCE);
+const onceOf = (element, button) => button && around(button, ONCE) || around(element, ONCE);
 
 export const isUnderWay = (element, button) => underWay.has(onceOf(element, button));
 
 // intend notes what a click on an element, or on the button of a form, depends on until
 // its request is sent.
 export function intend(element, button, method) {
-  const c = componentOf(closest(element, ROOT));
+  const c = componentOf(rootAround(element));
   return {
     c,
     group: groupOf(c, formOf(element)), // components that it waits for

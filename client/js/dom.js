@@ -16,6 +16,13 @@ export const replaceWith = method(Element, 'replaceWith');
 export const contains = method(Node, 'contains'), isConnected = getter(Node, 'isConnected'), tagOf = getter(Element, 'localName');
 export const parentOf = getter(Node, 'parentElement');
 
+// shadowOf is the shadow root that a node is in, if it is an open one.
+const getRootNode = method(Node, 'getRootNode');
+export const shadowOf = node => { const tree = getRootNode(node); return tree instanceof ShadowRoot ? tree : null; };
+
+// around is closest, beyond the shadow root that the element is in.
+export const around = (element, selector) => closest(element, selector) ?? (shadowOf(element) && around(shadowOf(element).host, selector));
+
 const querySelectorAll = method(Element, 'querySelectorAll');
 export const all = (element, selector) => [...querySelectorAll(element, selector)];
 

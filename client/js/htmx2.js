@@ -1,17 +1,17 @@
 import { componentOf, rootOf } from './component.js';
 import { abort, exchange, intend, sameOrigin, unsafe } from './core.js';
-import { closest, matches, onPage } from './dom.js';
+import { matches, onPage } from './dom.js';
 import { inPlace, queued } from './htmx.js';
-import { HEADER, ROOT, dropTokens } from './tokens.js';
+import { HEADER, ROOT, dropTokens, rootAround } from './tokens.js';
 
 addEventListener('htmx:configRequest', ({ detail }) => {
-  if (detail.useUrlParams || closest(detail.elt, ROOT)) dropTokens(detail.formData);
+  if (detail.useUrlParams || rootAround(detail.elt)) dropTokens(detail.formData);
 });
 
 // The events of htmx 2 on a replaced element reach nobody, so this hangs on the
 // XMLHttpRequest.
 addEventListener('htmx:beforeSend', ({ detail }) => {
-  const { elt, xhr, requestConfig: { verb, headers, triggeringEvent }, pathInfo } = detail, root = closest(elt, ROOT);
+  const { elt, xhr, requestConfig: { verb, headers, triggeringEvent }, pathInfo } = detail, root = rootAround(elt);
   if (!root || !sameOrigin(pathInfo.finalRequestPath) || (detail.boosted && !unsafe(verb))) return;
   const c = componentOf(root), { onload, onabort } = xhr, internal = elt['htmx-internal-data'];
   if (internal && unsafe(verb) && !queued(elt)) internal.xhr = null;

@@ -1,14 +1,14 @@
 import { componentOf } from './component.js';
 import { abort, exchange, intend, isUnderWay, sameOrigin, unsafe } from './core.js';
-import { closest, setAttribute } from './dom.js';
+import { setAttribute } from './dom.js';
 import { QUEUE_ALL, inPlace, queued } from './htmx.js';
-import { ROOT, dropTokens } from './tokens.js';
+import { dropTokens, rootAround } from './tokens.js';
 
 const ends = new WeakMap(); // by htmx's request: what ends its turn
 
 addEventListener('htmx:config:request', event => {
   const { ctx } = event.detail;
-  const element = ctx.sourceElement, root = closest(element, ROOT), { method, body, submitter } = ctx.request;
+  const element = ctx.sourceElement, root = rootAround(element), { method, body, submitter } = ctx.request;
   if ((root || /GET|DELETE/.test(method)) && body instanceof FormData) dropTokens(body);
   if (!root || (element._htmx?.boosted && !unsafe(method))) return;
   if (isUnderWay(element, submitter)) return event.preventDefault();

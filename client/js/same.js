@@ -1,5 +1,5 @@
-import { attribute, closest, idOf, matches, onPage, tagOf } from './dom.js';
-import { ROOT, isToken } from './tokens.js';
+import { attribute, closest, idOf, matches, onPage, shadowOf, tagOf } from './dom.js';
+import { isToken, rootAround } from './tokens.js';
 
 // An answer replaces elements. Which of the new ones stands for an old one is told by
 // what both have: tag, name, the form's action, and the id of the nearest that has one.
@@ -32,11 +32,18 @@ function hiddenIn(element) {
     .map(field => JSON.stringify([field.name, field.value]));
 }
 
+// finderOf finds what may stand for an element: on the page or, for one in a shadow
+// root, in those of what may stand for its host.
+function finderOf(element) {
+  const shadow = shadowOf(element), hosts = shadow && describe(shadow.host);
+  return !shadow ? onPage : selector => hosts().flatMap(host => [...host.shadowRoot?.querySelectorAll(selector) ?? []]);
+}
+
 // describe notes what tells the element from all others on the page. Where several
 // have its key, as in the rows of a list, that is what their hidden fields have not
 // in common. The function that it returns finds what has all this now.
 export function describe(element) {
-  const key = keyOf(element), alike = () => onPage(tagOf(element)).filter(other => keyOf(other) === key);
+  const key = keyOf(element), find = finderOf(element), alike = () => find(tagOf(element)).filter(other => keyOf(other) === key);
   const others = alike().map(hiddenIn), telling = hiddenIn(element).filter(field => !others.every(fields => fields.includes(field)));
   return () => alike().filter(other => { const fields = hiddenIn(other); return telling.every(field => fields.includes(field)); });
 }
@@ -48,7 +55,7 @@ export function offerOf(element, button) {
   if (!matches(control, 'form,button,input,select,textarea,a,summary')) return () => control;
   const find = describe(control);
   return root => {
-    const found = find().filter(other => !matches(other, ':disabled') && closest(formOf(other) ?? other, ROOT) === root);
+    const found = find().filter(other => !matches(other, ':disabled') && rootAround(formOf(other) ?? other) === root);
     return found.includes(control) ? control : found[0];
   };
 }

@@ -1,4 +1,4 @@
-import { attribute, closest, onPage, setAttribute } from './dom.js';
+import { around, attribute, closest, onPage, setAttribute } from './dom.js';
 
 // Where tokens are in a page: on the roots of components, and in hidden fields.
 
@@ -6,6 +6,8 @@ export const ROOT = '[data-page-state]', HEADER = 'Page-State', FIELD = 'page_st
 
 export const tokenOf = root => attribute(root, 'data-page-state');
 export const setToken = (root, token) => setAttribute(root, 'data-page-state', token);
+
+export const rootAround = element => around(element, ROOT);
 
 // isToken reports whether a text is a token: the server may give the field of tokens
 // another name. They begin with Fernet's version and the year, and have 73 bytes at least.
