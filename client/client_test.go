@@ -66,18 +66,11 @@ func TestFiles(t *testing.T) {
 func TestSize(t *testing.T) {
 	rec := httptest.NewRecorder()
 	client.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/pagestate.js", nil))
-	var zipped bytes.Buffer
-	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec.Body.WriteTo(w)
-	w.Close()
 	docs, err := os.ReadFile("../docs/client.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("It is %d KB, gzipped", (zipped.Len()+500)/1000); !strings.Contains(string(docs), want) {
+	if want := fmt.Sprintf("It is %d KB, gzipped", (zipped(t, rec.Body.Bytes())+500)/1000); !strings.Contains(string(docs), want) {
 		t.Errorf("docs/client.md does not say: %s", want)
 	}
 }
@@ -139,4 +132,50 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s: got %s with %d bytes", tt.name, res.Status, len(body))
 		}
 	}
+}
+
+// TestParts wants the documentation to say what each library costs of that, to 100 bytes.
+func TestParts(t *testing.T) {
+	docs, err := os.ReadFile("../docs/client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for library, parts := range map[string][]string{
+		"htmx":     {"htmx", "htmx2", "htmx4"},
+		"Datastar": {"relay", "datastar"},
+	} {
+		var all []byte
+		for _, part := range parts {
+			file, err := os.ReadFile("js/" + part + ".js")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, file...)
+		}
+		want := fmt.Sprintf(" | %d |", (zipped(t, all)+50)/100*100)
+		if !strings.HasSuffix(lineOf(string(docs), "| "+library+" | "), want+"\n") {
+			t.Errorf("docs/client.md does not say %q of %s", want, library)
+		}
+	}
+}
+
+func lineOf(text, start string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, start) {
+			return line
+		}
+	}
+	return ""
+}
+
+func zipped(t *testing.T, text []byte) int {
+	t.Helper()
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(text)
+	w.Close()
+	return zipped.Len()
 }

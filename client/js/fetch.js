@@ -21,10 +21,12 @@ async function fetch(element, url, init = {}) {
   });
 }
 
+export const isStream = response => /^text\/event-stream\b/i.test(response.headers.get('Content-Type'));
+
 // isRead waits until an answer has come. That of a stream may take as long as the page is
 // open: what a server sends as events, or the page reads bit by bit, is not waited for.
-function isRead(response) {
-  if (!response.body || /^text\/event-stream\b/i.test(response.headers.get('Content-Type'))) return null;
+export function isRead(response) {
+  if (!response.body || isStream(response)) return null;
   const copying = new AbortController(), end = response.clone().body.pipeTo(new WritableStream(), { signal: copying.signal });
   const body = response.body; // clone gave it a new one
   Object.defineProperty(response, 'body', { get() { copying.abort(); return body; } });

@@ -45,7 +45,7 @@ const (
 
 var drivers = []Driver{fetches, forms, htmx2, htmx4}
 
-//go:embed page.html page.js
+//go:embed page.html page.js datastar1.js
 var files embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
@@ -57,6 +57,7 @@ type Site struct {
 	t      *testing.T
 	URL    string
 	mw     *pagestate.Middleware
+	mux    *http.ServeMux
 	server *httptest.Server
 
 	mu       sync.Mutex
@@ -67,6 +68,7 @@ type Site struct {
 	requests []string
 	owner    pagestate.Owner // of the last one
 	answers  map[string]answer
+	bare     bool   // whether a library's page has no controls any more
 	policy   string // Content-Security-Policy
 	pages    int    // how often the page was asked for
 }
@@ -121,6 +123,7 @@ func newSite(t *testing.T) *Site {
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.Handle("GET /{htmx}/htmx.min.js", http.FileServer(http.Dir("../static")))
+	s.mux = mux
 	s.server = httptest.NewServer(s.watch(mw.Handler(mux)))
 	s.URL = s.server.URL
 	t.Cleanup(s.server.Close)
@@ -138,7 +141,7 @@ func (s *Site) watch(next http.Handler) http.Handler {
 			s.pages++
 			s.mu.Unlock()
 		}
-		if r.URL.Path != "/add" && r.URL.Path != "/look" && r.URL.Path != "/refuse" && !strings.HasPrefix(r.URL.Path, "/say/") {
+		if r.URL.Path != "/add" && r.URL.Path != "/look" && r.URL.Path != "/refuse" && !strings.HasPrefix(r.URL.Path, "/say/") && !strings.HasPrefix(r.URL.Path, "/fit/") {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -1,0 +1,219 @@
+package clienttest_test
+
+// This file runs the same page with each library that sends requests in its own way.
+
+import (
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate"
+	"github.com/starfederation/datastar-go/datastar"
+)
+
+// library is a library, and what a page says to use it.
+type library struct {
+	head     string // its script
+	eval     bool   // whether it runs what stands in attributes
+	controls string // in the root: #plus adds one, #wrong answers 422, #go redirects
+	// answer writes a new root, of which the status says what it is good for.
+	answer func(w http.ResponseWriter, r *http.Request, status int, root string)
+}
+
+// html answers with the root alone.
+func html(w http.ResponseWriter, _ *http.Request, status int, root string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, root)
+}
+
+var libraries = map[string]library{
+	"datastar 1":      {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: events},
+	"datastar 1 html": {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: html},
+	"datastar": {
+		head: `<script type="module" src="/libraries/datastar-1.0.0-beta.11/datastar.js"></script>`,
+		eval: true,
+		controls: `<button id="plus" data-on-click="@post('/fit/add')">Add</button>
+			<button id="look" data-on-click="@get('/fit/look')">Look</button>`,
+		answer: func(w http.ResponseWriter, r *http.Request, _ int, root string) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "event: datastar-merge-fragments\ndata: fragments %s\n\n", strings.ReplaceAll(root, "\n", " "))
+		},
+	},
+}
+
+// events answers with Datastar's SDK for Go.
+func events(w http.ResponseWriter, r *http.Request, _ int, root string) {
+	datastar.NewSSE(w, r).PatchElements(root)
+}
+
+const datastar1Controls = `<button id="plus" data-post="/fit/add">Add</button><button id="look" data-get="/fit/look">Look</button>`
+
+var fitPage = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Fit</title><link rel="icon" href="data:,">
+{{.Head}}
+<script type="module" src="/pagestate.js"></script><script type="module" src="/page.js"></script></head>
+<body><main>{{.Root}}</main></body>
+</html>`))
+
+// fit serves the page of a library.
+func (s *Site) fit(name string) {
+	lib := libraries[name]
+	if lib.eval {
+		s.policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' 'unsafe-eval'", 1)
+	}
+	root := func(c *Counter) string {
+
+		controls := lib.controls
+		if s.bare {
+			controls = ""
+		}
+		return part(s.t, c, fmt.Sprintf("<output>%d</output>%s", c.Count, controls))
+
+	}
+	s.mux.Handle("GET /fit", pagestate.HandlePage(func(w http.ResponseWriter, r *http.Request) error {
+		c, err := pagestate.FromOrAttach(r.Context(), &Counter{Name: "outer"})
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		return fitPage.Execute(w, map[string]template.HTML{"Head": template.HTML(lib.head), "Root": template.HTML(root(c))})
+	}))
+	s.mux.Handle("GET /libraries/{name}/{file}", http.FileServer(http.Dir(".")))
+	s.mux.Handle("POST /fit/add", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		c.Count++
+		lib.answer(w, r, http.StatusOK, root(c))
+		return nil
+	}))
+	s.mux.Handle("GET /fit/look", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		lib.answer(w, r, http.StatusOK, root(c))
+		return nil
+	}))
+	s.mux.Handle("GET /fit/say/{name}", pagestate.Handle(s.say))
+	s.mux.Handle("POST /fit/go", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		c.Count += 10
+		return pagestate.Redirect(w, r, "/fit", c)
+	}))
+}
+
+// openFit shows the page of a library.
+func openFit(t *testing.T, name string) *tab {
+	t.Helper()
+	site := newSite(t)
+	site.fit(name)
+	opened := chrome.Profile(t).Open(site.URL + "/fit")
+	opened.Wait("window.happened && document.getElementById('plus')")
+	return &tab{opened, site}
+}
+
+// eachLibrary runs a test with every library.
+func eachLibrary(t *testing.T, test func(t *testing.T, page *tab)) {
+	t.Helper()
+	for name := range libraries {
+		t.Run(name, func(t *testing.T) { test(t, openFit(t, name)) })
+	}
+}
+
+func TestLibrary(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		before := page.token("outer")
+		page.Click("#plus")
+		page.wantCount("outer", "1")
+		if page.token("outer") == before {
+			t.Error("the token is the old one")
+		}
+		page.Click("#plus")
+		page.wantCount("outer", "2")
+		page.Click("#look")
+		page.site.waitSent(3)
+		page.wantCount("outer", "2")
+		page.wantHappened()
+	})
+}
+
+// Three clicks while the first answer is held back count three.
+func TestLibraryOverlaps(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		release := page.site.hold("/fit/add")
+		for range 3 {
+			page.Click("#plus")
+		}
+		page.site.waitSent(1)
+		page.wantCount("outer", "0")
+		page.site.wantSent(1)
+		release()
+		page.wantCount("outer", "3")
+		page.site.wantSent(3)
+		if page.site.together != 1 {
+			t.Errorf("%d requests ran together", page.site.together)
+		}
+		page.Click("#plus")
+		page.wantCount("outer", "4")
+		page.wantHappened()
+	})
+}
+
+// What waits is not sent when the data is gone, and the root leaves the page.
+func TestLibraryStale(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		page.Expect("status of 410")
+		release := page.site.hold("/fit/add")
+		page.Click("#plus")
+		page.site.waitSent(1)
+		page.Click("#plus")
+		page.site.delete("outer")
+		release()
+		page.Wait("!document.getElementById('outer')")
+		page.wantHappened("tetra:component-before-remove outer outer StaleComponentState", "tetra:component-stale document outer StaleComponentState")
+		page.site.wantSent(1)
+		page.Want("document.title", "Fit")
+	})
+}
+
+// Other requests are left alone.
+func TestLibraryLeavesOthersAlone(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		page.Do("document.querySelector('main').insertAdjacentHTML('beforeend', '<p id=own></p>')")
+		page.Click("#plus")
+		page.wantCount("outer", "1")
+		token := page.token("outer")
+		page.Want("fetch('/fit/add', { method: 'POST' }).then(response => response.status)", "400")
+		page.Want("document.getElementById('outer').dataset.pageState", token)
+		page.Expect("status of 400")
+		page.wantHappened()
+	})
+}
+
+// What an answer takes away is not done again.
+func TestLibraryDoesNothingTwice(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		release := page.site.hold("/fit/add")
+		page.site.bare = true
+		page.Click("#plus")
+		page.site.waitSent(1)
+		page.Click("#plus")
+		release()
+		page.wantCount("outer", "1")
+		page.Wait("!document.querySelector('[aria-busy]')")
+		page.site.wantSent(1)
+		page.wantHappened()
+	})
+}
+
+// A stream that a page keeps open holds nothing back.
+func TestDatastarStream(t *testing.T) {
+	for _, name := range []string{"datastar", "datastar 1"} {
+		page := openFit(t, name)
+		end := page.site.streams("it", "text/event-stream", "", "")
+		t.Cleanup(end)
+		page.Do("document.getElementById('look').outerHTML = `<button id=listen data-get=/fit/say/it data-on-click=\"@get('/fit/say/it')\">Listen</button>`")
+		page.Click("#listen")
+		page.site.waitSent(1)
+		page.Click("#plus")
+		page.wantCount("outer", "2") // the stream has counted, too
+	}
+}
