@@ -27,13 +27,13 @@ function wrap() {
     const headers = init?.headers, isDatastars = headers?.['Datastar-Request'];
     if (isDatastars && !elements.has(headers)) elements.set(headers, asking);
     const element = isDatastars && elements.get(headers);
-    return element && rootAround(element) && sameOrigin(url) ? ask(element, url, init) : before.apply(this, arguments);
+    return element && rootAround(element) && sameOrigin(url) ? askForDatastar(element, url, init) : before.apply(this, arguments);
   };
 }
 
 // Each click on an element aborts the request of the one before. What was asked with
 // another method than GET is done by then, and its answer has the newest token.
-const ask = (element, url, init) =>
+const askForDatastar = (element, url, init) =>
   relay(element, null, url, unsafe(init.method) ? { ...init, signal: null } : init, () => nothing(), response => arrived(response, init.method));
 
 const nothing = () => new Response('', { headers: { 'Content-Type': 'text/event-stream' } });

@@ -3,6 +3,7 @@ package clienttest_test
 // This file runs the same page with each library that sends requests in its own way.
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"io"
@@ -18,27 +19,56 @@ import (
 type library struct {
 	head     string // its script
 	eval     bool   // whether it runs what stands in attributes
-	controls string // in the root: #plus adds one, #wrong answers 422, #go redirects
-	// answer writes a new root, of which the status says what it is good for.
-	answer func(w http.ResponseWriter, r *http.Request, status int, root string)
+	controls string // in the root: #plus adds one, #go redirects to the page
+	answer   func(w http.ResponseWriter, r *http.Request, c *Counter, root string)
+	around   string // what stands around the root on the page
 }
 
 // html answers with the root alone.
-func html(w http.ResponseWriter, _ *http.Request, status int, root string) {
+func html(w http.ResponseWriter, _ *http.Request, _ *Counter, root string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
 	io.WriteString(w, root)
 }
 
 var libraries = map[string]library{
 	"datastar 1":      {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: events},
 	"datastar 1 html": {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: html},
+	"turbo streams": {
+		head:     turbo,
+		controls: turboForms,
+		answer: func(w http.ResponseWriter, _ *http.Request, _ *Counter, root string) {
+			w.Header().Set("Content-Type", "text/vnd.turbo-stream.html; charset=utf-8")
+			fmt.Fprintf(w, `<turbo-stream action="replace" target="outer"><template>%s</template></turbo-stream>`, root)
+		},
+	},
+	"turbo frames": {
+		head:     turbo,
+		controls: turboForms,
+		around:   `<turbo-frame id="frame">%s</turbo-frame>`,
+		answer: func(w http.ResponseWriter, r *http.Request, c *Counter, root string) {
+			html(w, r, c, fmt.Sprintf(`<turbo-frame id="frame">%s</turbo-frame>`, root))
+		},
+	},
+	"turbo pages": {
+		head:     turbo,
+		controls: turboForms,
+		answer: func(w http.ResponseWriter, r *http.Request, c *Counter, _ string) {
+			if err := pagestate.Redirect(w, r, "/fit", c); err != nil {
+				pagestate.WriteError(w, r, err)
+			}
+		},
+	},
+	"turbo and data-page-state-form": {
+		head:     turbo,
+		controls: strings.ReplaceAll(turboForms, "<form", "<form data-page-state-form"),
+		answer:   html,
+	},
 	"datastar": {
 		head: `<script type="module" src="/libraries/datastar-1.0.0-beta.11/datastar.js"></script>`,
 		eval: true,
 		controls: `<button id="plus" data-on-click="@post('/fit/add')">Add</button>
 			<button id="look" data-on-click="@get('/fit/look')">Look</button>`,
-		answer: func(w http.ResponseWriter, r *http.Request, _ int, root string) {
+		answer: func(w http.ResponseWriter, r *http.Request, _ *Counter, root string) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			fmt.Fprintf(w, "event: datastar-merge-fragments\ndata: fragments %s\n\n", strings.ReplaceAll(root, "\n", " "))
 		},
@@ -46,9 +76,16 @@ var libraries = map[string]library{
 }
 
 // events answers with Datastar's SDK for Go.
-func events(w http.ResponseWriter, r *http.Request, _ int, root string) {
+func events(w http.ResponseWriter, r *http.Request, _ *Counter, root string) {
 	datastar.NewSSE(w, r).PatchElements(root)
 }
+
+const (
+	turbo      = `<script src="/libraries/turbo-8.0.23/turbo.es2017-umd.js"></script>`
+	turboForms = `<form method="post" action="/fit/add"><button id="plus">Add</button></form>
+		<form action="/fit/look" data-turbo-stream><button id="look">Look</button></form>
+		<form method="post" action="/fit/go"><button id="go">Go</button></form>`
+)
 
 const datastar1Controls = `<button id="plus" data-post="/fit/add">Add</button><button id="look" data-get="/fit/look">Look</button>`
 
@@ -81,16 +118,16 @@ func (s *Site) fit(name string) {
 			return err
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		return fitPage.Execute(w, map[string]template.HTML{"Head": template.HTML(lib.head), "Root": template.HTML(root(c))})
+		return fitPage.Execute(w, map[string]template.HTML{"Head": template.HTML(lib.head), "Root": template.HTML(strings.Replace(cmp.Or(lib.around, "%s"), "%s", root(c), 1))})
 	}))
 	s.mux.Handle("GET /libraries/{name}/{file}", http.FileServer(http.Dir(".")))
 	s.mux.Handle("POST /fit/add", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
 		c.Count++
-		lib.answer(w, r, http.StatusOK, root(c))
+		lib.answer(w, r, c, root(c))
 		return nil
 	}))
 	s.mux.Handle("GET /fit/look", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
-		lib.answer(w, r, http.StatusOK, root(c))
+		lib.answer(w, r, c, root(c))
 		return nil
 	}))
 	s.mux.Handle("GET /fit/say/{name}", pagestate.Handle(s.say))
@@ -153,6 +190,23 @@ func TestLibraryOverlaps(t *testing.T) {
 		}
 		page.Click("#plus")
 		page.wantCount("outer", "4")
+		page.wantHappened()
+	})
+}
+
+func TestLibraryRedirects(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		if page.Text("document.getElementById('go')?.id") == "" {
+			t.Skip("its redirects are scripts")
+		}
+		before := page.token("outer")
+		page.Click("#go")
+		page.wantCount("outer", "10")
+		if page.token("outer") == before {
+			t.Error("the token is the old one")
+		}
+		page.Click("#plus")
+		page.wantCount("outer", "11")
 		page.wantHappened()
 	})
 }
