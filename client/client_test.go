@@ -141,9 +141,10 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for library, parts := range map[string][]string{
-		"htmx":     {"htmx", "htmx2", "htmx4"},
-		"Datastar": {"relay", "datastar"},
-		"Turbo":    {"held", "turbo"},
+		"htmx":        {"htmx", "htmx2", "htmx4"},
+		"Datastar":    {"relay", "datastar"},
+		"Turbo":       {"held", "turbo"},
+		"Alpine AJAX": {"alpine"},
 	} {
 		var all []byte
 		for _, part := range parts {

@@ -33,6 +33,15 @@ func html(w http.ResponseWriter, _ *http.Request, _ *Counter, root string) {
 var libraries = map[string]library{
 	"datastar 1":      {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: events},
 	"datastar 1 html": {head: `<script src="/datastar1.js"></script>`, controls: datastar1Controls, answer: html},
+	"alpine ajax": {
+		head: `<script defer src="/libraries/alpine-ajax-0.12.7/alpine-ajax.min.js"></script>
+			<script defer src="/libraries/alpinejs-3.17.5/alpine.min.js"></script>`,
+		eval: true,
+		controls: `<form x-target="outer" method="post" action="/fit/add"><button id="plus">Add</button></form>
+			<form x-target="outer" action="/fit/look"><button id="look">Look</button></form>
+			<form x-target="outer" method="post" action="/fit/go"><button id="go">Go</button></form>`,
+		answer: html,
+	},
 	"turbo streams": {
 		head:     turbo,
 		controls: turboForms,
@@ -270,4 +279,21 @@ func TestDatastarStream(t *testing.T) {
 		page.Click("#plus")
 		page.wantCount("outer", "2") // the stream has counted, too
 	}
+}
+
+// An answer without the target is not submitted again as a plain form.
+func TestAlpineErrors(t *testing.T) {
+	page := openFit(t, "alpine ajax")
+	page.Expect("status of 500")
+	page.site.answer("it", func(w http.ResponseWriter, _ *http.Request, _ *Counter) error {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, err := io.WriteString(w, "that did not work")
+		return err
+	})
+	page.Do("window.stays = true; document.querySelector('form').setAttribute('action', '/say/it')")
+	page.Do("document.addEventListener('ajax:after', () => happened.push('after'))")
+	page.Click("#plus")
+	page.wantHappened("after")
+	page.Want("window.stays", "true")
+	page.site.wantSent(1)
 }
