@@ -145,6 +145,7 @@ func TestParts(t *testing.T) {
 		"Datastar":    {"relay", "datastar"},
 		"Turbo":       {"held", "turbo"},
 		"Alpine AJAX": {"alpine"},
+		"Unpoly":      {"unpoly"},
 	} {
 		var all []byte
 		for _, part := range parts {

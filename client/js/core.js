@@ -109,7 +109,7 @@ function takeTurn({ c, group, ends }) {
 }
 
 // withoutTokens is the URL, or the Request, without the tokens in its query.
-function withoutTokens(url) {
+export function withoutTokens(url) {
   const clean = resolve(url.url ?? url), length = clean.searchParams.size;
   dropTokens(clean.searchParams, null);
   if (clean.searchParams.size === length) return url;

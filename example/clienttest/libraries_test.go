@@ -38,8 +38,15 @@ var libraries = map[string]library{
 			<script defer src="/libraries/alpinejs-3.17.5/alpine.min.js"></script>`,
 		eval: true,
 		controls: `<form x-target="outer" method="post" action="/fit/add"><button id="plus">Add</button></form>
-			<form x-target="outer" action="/fit/look"><button id="look">Look</button></form>
+			<form x-target="outer" action="/fit/look"><input type="hidden" name="page_state" value="TOKEN"><button id="look">Look</button></form>
 			<form x-target="outer" method="post" action="/fit/go"><button id="go">Go</button></form>`,
+		answer: html,
+	},
+	"unpoly": {
+		head: `<script src="/libraries/unpoly-3.14.3/unpoly.min.js"></script>`,
+		controls: `<form up-submit up-target="#outer" method="post" action="/fit/add"><button id="plus">Add</button></form>
+			<form up-submit up-target="#outer" action="/fit/look"><input type="hidden" name="page_state" value="TOKEN"><button id="look">Look</button></form>
+			<form up-submit up-target="#outer" method="post" action="/fit/go"><button id="go">Go</button></form>`,
 		answer: html,
 	},
 	"turbo streams": {
@@ -92,7 +99,7 @@ func events(w http.ResponseWriter, r *http.Request, _ *Counter, root string) {
 const (
 	turbo      = `<script src="/libraries/turbo-8.0.23/turbo.es2017-umd.js"></script>`
 	turboForms = `<form method="post" action="/fit/add"><button id="plus">Add</button></form>
-		<form action="/fit/look" data-turbo-stream><button id="look">Look</button></form>
+		<form action="/fit/look" data-turbo-stream><input type="hidden" name="page_state" value="TOKEN"><button id="look">Look</button></form>
 		<form method="post" action="/fit/go"><button id="go">Go</button></form>`
 )
 
@@ -177,6 +184,9 @@ func TestLibrary(t *testing.T) {
 		page.Click("#look")
 		page.site.waitSent(3)
 		page.wantCount("outer", "2")
+		if sent := strings.Join(page.site.sent(), " "); strings.Contains(sent, "gAAAA") {
+			t.Errorf("a token is in a URL: %s", sent)
+		}
 		page.wantHappened()
 	})
 }
