@@ -119,8 +119,8 @@ package pagestate
 //	log.go         what is logged, and how often
 //
 // Beside that way stand registry.go, what may be sealed; token.go, sealing and
-// opening without a request; public.go, what the page sees of a state; compress.go
-// and observer.go.
+// opening without a request; public.go, what the page sees of a state; migrate.go,
+// states of former versions; compress.go and observer.go.
 //
 // This is the way of a token, function by function:
 //
@@ -136,6 +136,7 @@ package pagestate
 //	      Middleware.resume
 //	        Ages.Check, checkComponent, decompressData, Plan.Decode
 //	        resolve               Model.Fetch, References.Resolve
+//	        instance.migrate      the functions of Migrate, for a former version
 //	        instance.load         Load
 //	      instance.claim          Guard.Claim
 //	      act

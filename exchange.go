@@ -507,9 +507,9 @@ func (a *acting) successor(ctx context.Context) (string, error) {
 }
 
 // asArrived returns a token of the state that the request brought: the very one
-// or, if that is used up, one that is as good as it was.
+// or, if that is used up or of a former version, one that is as good as it was.
 func (a *acting) asArrived(ctx context.Context) (token string, err error) {
-	if !a.claimed {
+	if !a.claimed && !a.migrated {
 		return a.arrived, nil
 	}
 	if a.renewed == "" && a.token != a.arrived && bytes.Equal(a.Data, a.was) {

@@ -35,6 +35,7 @@ type instance struct {
 	placed    bool             // whether FromOrAttach returned it
 	former    token.InstanceID // what it was before a redirect made it a new instance
 	carried   []byte           // what it held when a redirect carried it on, nil if none has
+	migrated  bool             // whether the token that came is of a former version
 	refresh   bool             // whether to seal it again even if nothing changed
 	keepsTime bool             // whether what is sealed is as old as the token that came
 }
@@ -141,9 +142,13 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		return instance{}, err
 	}
 	a.Data = data
-	c := a.component
-	state := reflect.New(c.typ)
-	refs, err := c.plan.Decode(data, state.Elem())
+	c, plan := a.component, a.component.plan
+	former := a.former()
+	if former != nil {
+		plan = former.plan
+	}
+	state := reflect.New(plan.Type)
+	refs, err := plan.Decode(data, state.Elem())
 	if err != nil {
 		return instance{}, decodeError(err)
 	}
@@ -160,6 +165,11 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 		token:     a.token,
 		next:      a.Revision + 1,
 		refresh:   now.Sub(a.LastSealed) > m.opt.MaxAge/2, // before its idle life ends
+	}
+	if former != nil {
+		if err := in.migrate(ctx, former); err != nil {
+			return instance{}, err
+		}
 	}
 	prepare(in.state)
 	if err := in.load(ctx); err != nil {
@@ -178,7 +188,8 @@ func (m *Middleware) resume(ctx context.Context, keys *keyring, a authentic, f *
 func (in *instance) onlyRead() {
 	in.next = in.Revision
 	if in.m.opt.Guard != nil && in.m.opt.MaxLifetime < 0 {
-		in.keepsTime, in.refresh = true, false
+		in.keepsTime = true
+		in.refresh = in.refresh && in.migrated
 	}
 }
 
@@ -190,10 +201,18 @@ func (a *authentic) checkComponent() error {
 	if c == nil {
 		return fmt.Errorf("%w: it holds a component that is not registered here", ErrInvalid)
 	}
-	if uint64(c.version) != a.Version {
+	if uint64(c.version) != a.Version && c.step(a.Version) == nil {
 		return fmt.Errorf("%w: it holds %s in schema version %d, which is %d now", ErrOutdated, c.name, a.Version, c.version)
 	}
 	return nil
+}
+
+// former is what migrates the token, nil for one of today's version.
+func (a *authentic) former() *step {
+	if uint64(a.component.version) == a.Version {
+		return nil
+	}
+	return a.component.step(a.Version)
 }
 
 func decodeError(err error) error {

@@ -160,6 +160,7 @@ type forgedApp struct {
 	rows    func(forgedArgs) pagestate.Query[forgedArgs, int]
 	body    func(block string) pagestate.Block
 	seeds   []*forgedValue
+	former  int    // how many seeds are of today's version; the others are of the former
 	parent  string // a token for those of children
 	log     bytes.Buffer
 	ran     forgedRuns
@@ -171,6 +172,7 @@ type forgedApp struct {
 // forgedRuns is what of the application ran in one request.
 type forgedRuns struct {
 	loads, queries, blocks int
+	steps                  int            // of Migrate
 	fetches                map[string]int // by model
 	faults                 []string
 }
@@ -191,19 +193,17 @@ func newForgedApp(t testing.TB) *forgedApp {
 		MaxHeaderBytes: 256 << 10,
 		Logger:         slog.New(slog.NewTextHandler(&a.log, nil)),
 	}
-	mw, err := pagestate.New(a.registry(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Middleware = mw
-	a.handler = mw.Handler(pagestate.Handle(a.serve))
+	a.start(t, options, a.registerFormer)
+	var former []*forgedValue
 	for _, state := range a.states() {
-		token, err := mw.Seal(forgedOwner, state)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.seeds = append(a.seeds, parseForged(t, a.open(token)))
+		former = append(former, a.seed(t, formerOf(state)))
 	}
+	a.start(t, options, a.registerToday)
+	for _, state := range a.states() {
+		a.seeds = append(a.seeds, a.seed(t, state))
+	}
+	a.former = len(a.seeds)
+	a.seeds = append(a.seeds, former...)
 	parent := a.seeds[0].clone()
 	parent.inner[envelopeInstance] = forgedParent
 	a.parent = a.seal(parent.append(nil))
@@ -211,13 +211,66 @@ func newForgedApp(t testing.TB) *forgedApp {
 	return a
 }
 
-func (a *forgedApp) registry() *pagestate.Registry {
-	r := pagestate.NewRegistry()
-	pagestate.Register[forgedState](r, "forged", pagestate.LoadWith(func(_ context.Context, s *forgedState) error {
+// start has a release answer, which registers its component so.
+func (a *forgedApp) start(t testing.TB, o pagestate.Options, register func(r *pagestate.Registry)) {
+	r := a.registry()
+	register(r)
+	mw, err := pagestate.New(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Middleware, a.handler = mw, mw.Handler(pagestate.Handle(a.serve))
+}
+
+func (a *forgedApp) seed(t testing.TB, state any) *forgedValue {
+	token, err := a.Seal(forgedOwner, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseForged(t, a.open(token))
+}
+
+// forgedFormer is what a forgedState was in its first version.
+type forgedFormer forgedState
+
+func formerOf(s *forgedState) *forgedFormer {
+	former := forgedFormer(*s)
+	former.Any = formerAny(s.Any)
+	for i, v := range former.More {
+		former.More[i] = formerAny(v)
+	}
+	return &former
+}
+
+func formerAny(v any) any {
+	switch s := v.(type) {
+	case forgedState:
+		return *formerOf(&s)
+	case *forgedState:
+		return formerOf(s)
+	}
+	return v
+}
+
+func (a *forgedApp) registerFormer(r *pagestate.Registry) {
+	pagestate.Register[forgedFormer](r, "forged")
+}
+
+func (a *forgedApp) registerToday(r *pagestate.Registry) {
+	migrate := pagestate.Migrate(0, func(_ context.Context, former *forgedFormer) (*forgedState, error) {
+		a.ran.steps++
+		s := forgedState(*former)
+		return &s, nil
+	})
+	pagestate.Register[forgedState](r, "forged", pagestate.Schema(1), migrate, pagestate.LoadWith(func(_ context.Context, s *forgedState) error {
 		a.ran.loads++
 		s.Loaded = []string{"loaded"}
 		return nil
 	}))
+}
+
+func (a *forgedApp) registry() *pagestate.Registry {
+	r := pagestate.NewRegistry()
 	pagestate.Register[forgedItem](r, "item", pagestate.Schema(2), pagestate.LoadWith(func(context.Context, *forgedItem) error {
 		a.ran.loads++
 		return nil
@@ -403,6 +456,9 @@ func (a *forgedApp) attack(t *testing.T, plain []byte, child bool) {
 			t.Errorf("%d fetches of %s", n, model)
 		}
 	}
+	if a.ran.steps > tokens {
+		t.Errorf("%d steps", a.ran.steps)
+	}
 	if a.ran.loads > tokens {
 		t.Errorf("%d loads", a.ran.loads)
 	}
@@ -460,11 +516,13 @@ func forgedMemory(plain int) int64 { return int64(1<<20 + 64*plain + 32*plain + 
 // accepted.
 func TestForgedSeeds(t *testing.T) {
 	a := newForgedApp(t)
-	for i, state := range a.states() {
+	for i, state := range slices.Repeat(a.states(), 2) {
 		for _, child := range []bool{false, true} {
 			status := 200
 			if state.Row != nil && state.Row.ID == 7 {
 				status = 410
+			} else if i >= a.former && holdsItself(state) {
+				status = 409
 			}
 			plain := forge(a.seeds, byte(i), child, nil)
 			testkit.Want(t, fmt.Sprintf("seed %d, child %v", i, child), a.send(a.seal(plain), child).Code, status)
@@ -472,7 +530,17 @@ func TestForgedSeeds(t *testing.T) {
 		}
 	}
 	a.send(a.seal(a.seeds[1].append(nil)), false)
-	testkit.Want(t, "what ran", fmt.Sprint(a.ran), "{1 2 2 map[row:1 word:1] []}")
+	testkit.Want(t, "what ran", fmt.Sprint(a.ran), "{1 2 2 0 map[row:1 word:1] []}")
+	a.send(a.seal(a.seeds[a.former+1].append(nil)), false)
+	testkit.Want(t, "what ran", fmt.Sprint(a.ran), "{1 2 2 1 map[row:1 word:1] []}")
+}
+
+func holdsItself(s *forgedState) bool {
+	return slices.ContainsFunc(s.More, func(v any) bool {
+		_, value := v.(forgedState)
+		_, pointer := v.(*forgedState)
+		return value || pointer
+	})
 }
 
 // FuzzForged has a thief of the secret change what was sealed, as the script
@@ -511,7 +579,7 @@ func TestForgedOrder(t *testing.T) {
 	unknown := func(e *forgedValue) { e.inner[envelopeComponent] = forgedText("unknown") }
 	version := func(e *forgedValue) { e.inner[envelopeVersion] = forgedNumber(7) }
 	broken := func(e *forgedValue) { e.inner = append(e.inner, forgedNumber(0)) }
-	gone := len(a.seeds) - 1 // the last seed is of a row that is gone
+	gone := a.former - 1 // the last seed of today is of a row that is gone
 	tests := []struct {
 		name          string
 		seed          int
@@ -519,12 +587,13 @@ func TestForgedOrder(t *testing.T) {
 		code          string
 		ran           string
 	}{
-		{"format before head", 0, format, head, "OutdatedState", "{0 0 0 map[] []}"},
-		{"head before age", 0, head, old, "InvalidState", "{0 0 0 map[] []}"},
-		{"age before component", 0, old, unknown, "ExpiredState", "{0 0 0 map[] []}"},
-		{"version before payload", 0, version, broken, "OutdatedState", "{0 0 0 map[] []}"},
-		{"payload before rows", gone, broken, broken, "InvalidState", "{0 0 0 map[] []}"},
-		{"rows before load", gone, func(*forgedValue) {}, func(*forgedValue) {}, "StaleComponentState", "{0 0 0 map[row:1] []}"},
+		{"format before head", 0, format, head, "OutdatedState", "{0 0 0 0 map[] []}"},
+		{"head before age", 0, head, old, "InvalidState", "{0 0 0 0 map[] []}"},
+		{"age before component", 0, old, unknown, "ExpiredState", "{0 0 0 0 map[] []}"},
+		{"version before payload", 0, version, broken, "OutdatedState", "{0 0 0 0 map[] []}"},
+		{"payload before rows", gone, broken, broken, "InvalidState", "{0 0 0 0 map[] []}"},
+		{"rows before load", gone, func(*forgedValue) {}, func(*forgedValue) {}, "StaleComponentState", "{0 0 0 0 map[row:1] []}"},
+		{"rows before a step", len(a.seeds) - 1, func(*forgedValue) {}, func(*forgedValue) {}, "StaleComponentState", "{0 0 0 0 map[row:1] []}"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -68,6 +68,7 @@ type component struct {
 	version int
 	plan    *codec.Plan // set by the first New
 	load    func(ctx context.Context, state any) error
+	steps   []*step // from former versions
 
 	compressed bool
 }
@@ -82,7 +83,9 @@ type ComponentOption func(*component) error
 // zero, one that the type lacks is dropped, and one of another kind makes the
 // token outdated by itself. Raise the version where the meaning of a field
 // changed but its type did not, or where the zero value of a new field permits
-// more than its absence did.
+// more than its absence did. [Migrate] lets tokens of the former version open. Never
+// give a version one that was raised for a right or a price: old tokens would bring
+// back what it took away.
 func Schema(version int) ComponentOption {
 	return func(c *component) error {
 		if version < 0 {
@@ -117,9 +120,7 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	if reflect.PointerTo(c.typ).Implements(reflect.TypeFor[Loader]()) {
 		c.load = func(ctx context.Context, state any) error { return state.(Loader).Load(ctx) }
 	}
-	if embedsComponentByPointer(c.typ, false, nil) {
-		r.fault("%s: it embeds Component through a pointer, which may be nil; embed the struct itself", c.typ)
-	}
+	r.checkEmbedded(c.typ)
 	for _, opt := range opts {
 		if opt == nil {
 			r.fault("%s: an option is nil", c.typ)
@@ -131,6 +132,13 @@ func Register[T any](r *Registry, name string, opts ...ComponentOption) {
 	}
 	r.components[c.typ], r.byName[name] = c, c
 	r.types.Add(name, c.typ, c.version)
+	r.addSteps(c)
+}
+
+func (r *Registry) checkEmbedded(typ reflect.Type) {
+	if embedsComponentByPointer(typ, false, nil) {
+		r.fault("%s: it embeds Component through a pointer, which may be nil; embed the struct itself", typ)
+	}
 }
 
 // embedsComponentByPointer follows the embedded structs of typ, which was
@@ -214,9 +222,7 @@ func RegisterCodec[T any](r *Registry, name string, c Codec[T]) {
 func (r *Registry) reserve(typ reflect.Type, name string) bool {
 	before := len(r.faults)
 	r.reserveName(typ, name)
-	if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Interface {
-		r.fault("%s: a pointer or interface type cannot be registered; register the type behind it", typ)
-	}
+	r.checkType(typ)
 	if other, ok := r.registered[typ]; ok {
 		r.fault("%s: is registered as %q already, and as %q", typ, other, name)
 	}
@@ -225,6 +231,12 @@ func (r *Registry) reserve(typ reflect.Type, name string) bool {
 	}
 	r.registered[typ] = name
 	return true
+}
+
+func (r *Registry) checkType(typ reflect.Type) {
+	if kind := typ.Kind(); kind == reflect.Pointer || kind == reflect.Interface {
+		r.fault("%s: a pointer or interface type cannot be registered; register the type behind it", typ)
+	}
 }
 
 // reserveName takes a name for a type that may be registered under several.

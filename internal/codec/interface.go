@@ -150,6 +150,9 @@ func (t *Types) numbered(d *decoder, number uint64) (reflect.Type, node, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	if g.plan.former {
+		return nil, nil, fmt.Errorf("%w: it holds a former version of itself", ErrOutdated)
+	}
 	d.views = g.views
 	if number%2 == 1 {
 		return reflect.PointerTo(g.plan.Type), g.plan.pointer, nil

@@ -22,6 +22,7 @@ type Plan struct {
 	Fields []Field
 
 	types        *Types
+	former       bool // see AddFormer
 	custom       *Custom
 	model        *Model
 	node         node
@@ -250,13 +251,13 @@ func (p *Plan) begin(d *decoder, data []byte) error {
 		return err
 	}
 	d.start(payload)
-	d.groups = groups
-	own, err := d.component(0, p.types)
-	if err != nil {
-		return err
+	d.groups, d.met = groups, 1
+	own := &groups[0]
+	if own.other != nil {
+		own.views, err = p.views(own.other)
 	}
 	d.views = own.views
-	return nil
+	return err
 }
 
 // versionNode is a component whose schema version is not 0: the version is part

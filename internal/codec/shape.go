@@ -325,6 +325,7 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 	if !distinct(names) {
 		return nil, nil, malformed("a type twice, or one without a name")
 	}
+	groups[0].plan = p
 	for i := range groups {
 		if err := groups[i].parse(p.types); err != nil {
 			return nil, nil, err
@@ -336,7 +337,11 @@ func readShapes(p *Plan, data []byte) (groups []group, payload []byte, err error
 // parse reads the table, unless it is the component's own. What it says is only
 // compared when the value refers to it.
 func (g *group) parse(t *Types) (err error) {
-	if known := t.byName[g.name]; known != nil && string(g.table) == string(known.encodedTable) {
+	known := g.plan
+	if known == nil {
+		known = t.byName[g.name]
+	}
+	if known != nil && string(g.table) == string(known.encodedTable) {
 		return nil
 	}
 	g.other, err = parseTable(g.table)

@@ -17,6 +17,8 @@ type Types struct {
 	byName  map[string]*Plan
 	named   map[reflect.Type]Named
 	order   []*Plan // in the order of registration, so that faults are too
+	former  []*Plan // see AddFormer
+	reading *Plan   // which of former is being compiled, nil if none is
 	ignored map[reflect.Type]bool
 	public  func(t *Types, f reflect.StructField, saved Field, own, path string) []error
 	basics  []node // of basicTypes
@@ -58,6 +60,15 @@ func NewTypes(ignored ...reflect.Type) *Types {
 // already.
 func (t *Types) Add(name string, typ reflect.Type, version int) {
 	t.add(&Plan{Name: name, Type: typ, Version: version})
+}
+
+// AddFormer returns a plan that only decodes: what a component was in that version.
+// Its type is known in it and in other former plans, by structure alone: no interface
+// holds it. Compile completes it.
+func (t *Types) AddFormer(name string, typ reflect.Type, version int) *Plan {
+	p := &Plan{Name: name, Type: typ, Version: version, types: t, former: true}
+	t.former = append(t.former, p)
+	return p
 }
 
 // AddCustom registers a type that c saves.
@@ -102,19 +113,49 @@ func (t *Types) Compile() []error {
 		t.basics = append(t.basics, t.compile(site{typ: basic, shown: basic, path: basic.String()}))
 	}
 	for _, p := range t.order {
-		p.node = t.compile(site{typ: p.Type, shown: p.Type, path: TypeName(p.Type)})
+		p.node = t.compile(p.site())
 		if p.node != nil { // else its faults would be reported twice
 			p.pointer = t.compile(site{typ: reflect.PointerTo(p.Type), shown: p.Type, path: TypeName(p.Type)})
 		}
 	}
+	for _, p := range t.former {
+		t.compileFormer(p)
+	}
 	if len(t.faults) > 0 {
 		return t.faults
 	}
-	for _, p := range t.order {
+	for _, p := range slices.Concat(t.order, t.former) {
 		p.finish()
 	}
 	t.findHolders()
 	t.memo = nil
+	return nil
+}
+
+// compileFormer has a memo of its own, since types have other versions in it.
+func (t *Types) compileFormer(p *Plan) {
+	today := t.memo
+	t.reading, t.memo = p, make(map[memoKey]node)
+	p.node = t.compile(p.site())
+	t.reading, t.memo = nil, today
+}
+
+// registered returns the plan of a type as what is being compiled knows it, or nil.
+func (t *Types) registered(typ reflect.Type) *Plan {
+	if t.reading == nil {
+		return t.byType[typ]
+	}
+	if t.reading.Type == typ {
+		return t.reading
+	}
+	if p := t.byType[typ]; p != nil {
+		return p
+	}
+	for _, p := range t.former {
+		if p.Type == typ {
+			return p
+		}
+	}
 	return nil
 }
 
@@ -128,6 +169,8 @@ type site struct {
 	path  string
 	own   string // the package of the component around it
 }
+
+func (p *Plan) site() site { return site{typ: p.Type, shown: p.Type, path: TypeName(p.Type)} }
 
 func (s site) elem(step string) site {
 	return site{typ: s.typ.Elem(), shown: s.typ.Elem(), path: s.path + step, own: s.own}
@@ -154,7 +197,7 @@ func (t *Types) fault(s site, format string, args ...any) {
 
 // compile returns the node of a type. After a fault it may be nil.
 func (t *Types) compile(s site) node {
-	p := t.byType[s.typ]
+	p := t.registered(s.typ)
 	if p != nil {
 		s.own = cmp.Or(s.typ.PkgPath(), s.own)
 	}
@@ -311,7 +354,7 @@ func (t *Types) standsFor(typ reflect.Type) bool {
 
 // isByte reports whether a slice or array of typ is saved as bytes.
 func (t *Types) isByte(typ reflect.Type) bool {
-	return typ.Kind() == reflect.Uint8 && t.byType[typ] == nil
+	return typ.Kind() == reflect.Uint8 && t.registered(typ) == nil
 }
 
 func (t *Types) compileSlice(s site) node {
