@@ -59,7 +59,7 @@ func TestCompressedTokensAreCheap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.keys = m.newKeyring(Owner{})
+		in.keys = m.newKeyring(m.secrets.Load(), Owner{})
 		if _, err := in.seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestCompressedData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.keys = m.newKeyring(Owner{})
+	in.keys = m.newKeyring(m.secrets.Load(), Owner{})
 	if _, err := in.seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}

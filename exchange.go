@@ -121,7 +121,7 @@ func (m *Middleware) newExchange(w http.ResponseWriter, r *http.Request) *exchan
 	x.ctx = requestContext{r.Context(), x}
 	x.r = *r.WithContext(&x.ctx)
 	prepareSession(m.opt.Session, &x.r)
-	x.visitor.m, x.visitor.r = m, &x.r
+	x.visitor.m, x.visitor.secrets, x.visitor.r = m, m.secrets.Load(), &x.r
 	if id := arrivingID(r); id != "" {
 		x.arrival = &arrival{id: id}
 	}

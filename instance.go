@@ -40,14 +40,35 @@ type instance struct {
 	keepsTime bool             // whether what is sealed is as old as the token that came
 }
 
-// keyring is an owner with the keys of its tokens.
+// keyring is an owner with the keys of its tokens. It opens with the secrets that
+// it was made of, and seals and signs with those of the moment.
 type keyring struct {
 	token.Keyring
-	owner Owner
+	m     *Middleware
 	ended atomic.Bool // by Renew, in the request that they were made for
 }
 
-func (m *Middleware) newKeyring(o Owner) *keyring {
+func (k *keyring) owner() Owner {
+	o := k.Owner()
+	return Owner{o.Session, o.User}
+}
+
+func (k *keyring) Seal(plain []byte, now time.Time) (string, error) {
+	return k.current().Seal(plain, now)
+}
+
+func (k *keyring) Sign(message []byte) ([]byte, error) { return k.current().Sign(message) }
+
+func (k *keyring) current() *token.Keyring {
+	secrets := k.m.secrets.Load()
+	if k.IsOf(secrets) {
+		return &k.Keyring
+	}
+	current := secrets.Keyring(k.Owner())
+	return &current
+}
+
+func (m *Middleware) newKeyring(secrets *token.Secrets, o Owner) *keyring {
 	if m.unbound {
 		o.Session = ""
 	}
@@ -58,7 +79,7 @@ func (m *Middleware) newKeyring(o Owner) *keyring {
 	case m.opt.User != nil:
 		kind = token.Anonymous
 	}
-	return &keyring{owner: o, Keyring: m.secrets.Keyring(token.Owner{
+	return &keyring{m: m, Keyring: secrets.Keyring(token.Owner{
 		Purpose:  m.opt.Purpose,
 		Binding:  bindingKind(m.opt.Session),
 		Session:  o.Session,

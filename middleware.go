@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -24,7 +25,8 @@ import (
 type Options struct {
 	// Secrets are what keys are derived from: 1 to 8, each at least 32 bytes
 	// from crypto/rand. The first seals, all open. To rotate, list a new one
-	// second everywhere, then put it first, then drop the old one.
+	// second everywhere, then put it first, then drop the old one:
+	// [Middleware.SetSecrets] does each while requests run.
 	Secrets [][]byte
 
 	// Session says where the session part of a token's owner comes from. It is
@@ -128,7 +130,7 @@ type Options struct {
 type Middleware struct {
 	registry  *Registry
 	opt       Options
-	secrets   *token.Secrets
+	secrets   atomic.Pointer[token.Secrets]
 	unbound   bool
 	formField string // of the first FormSource, "" if there is none
 	seed      maphash.Seed
@@ -151,10 +153,10 @@ func New(r *Registry, o Options) (*Middleware, error) {
 	m := &Middleware{
 		registry: r,
 		opt:      o,
-		secrets:  token.NewSecrets(o.Secrets),
 		unbound:  unbound,
 		seed:     maphash.MakeSeed(),
 	}
+	m.secrets.Store(token.NewSecrets(o.Secrets))
 	m.opt.Secrets = nil // secrets has what is needed of them
 	for _, s := range o.Sources {
 		if form, ok := s.(formSource); ok && m.formField == "" {
@@ -210,13 +212,8 @@ func (o *Options) check() error {
 	fault := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("pagestate: Options."+format, args...))
 	}
-	if n := len(o.Secrets); n < 1 || n > token.MaxSecrets {
-		fault("Secrets: there are %d; give 1 to %d", n, token.MaxSecrets)
-	}
-	for i, secret := range o.Secrets {
-		if err := token.CheckSecret(secret); err != nil {
-			fault("Secrets[%d] %w", i, err)
-		}
+	if err := checkSecrets("Options.Secrets", o.Secrets); err != nil {
+		errs = append(errs, err)
 	}
 	if err := checkBinding(o.Session); err != nil {
 		errs = append(errs, err)
@@ -250,6 +247,20 @@ func (o *Options) check() error {
 	}
 	if !forbidsSharing("Cache-Control", []string{o.CacheControl}) || strings.ContainsFunc(o.CacheControl, unicode.IsControl) {
 		fault("CacheControl is %q, which lets caches share states; give it private or no-store", o.CacheControl)
+	}
+	return errors.Join(errs...)
+}
+
+// checkSecrets returns the faults of secrets, which the caller calls by that name.
+func checkSecrets(name string, secrets [][]byte) error {
+	var errs []error
+	if n := len(secrets); n < 1 || n > token.MaxSecrets {
+		errs = append(errs, fmt.Errorf("pagestate: %s: there are %d; give 1 to %d", name, n, token.MaxSecrets))
+	}
+	for i, secret := range secrets {
+		if err := token.CheckSecret(secret); err != nil {
+			errs = append(errs, fmt.Errorf("pagestate: %s[%d] %w", name, i, err))
+		}
 	}
 	return errors.Join(errs...)
 }

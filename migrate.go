@@ -43,7 +43,7 @@ func Migrate[Old, New any](from int, f func(context.Context, *Old) (*New, error)
 		case f == nil:
 			return fmt.Errorf("the function of Migrate from version %d is nil", from)
 		case from < 0:
-			return fmt.Errorf("Migrate is from the schema version %d, which is negative", from)
+			return fmt.Errorf("the schema version %d that Migrate starts from is negative", from)
 		case c.step(uint64(from)) != nil:
 			return fmt.Errorf("there are two Migrate from version %d", from)
 		}

@@ -603,7 +603,7 @@ func TestMigrateFaults(t *testing.T) {
 		{"a chain", []pagestate.ComponentOption{pagestate.Migrate(1, fromOther), pagestate.Migrate(0, toOther)}, nothing, ""},
 		{"one type in two versions", []pagestate.ComponentOption{pagestate.Migrate(0, step), pagestate.Migrate(1, step)}, nothing, ""},
 		{"a nil function", []pagestate.ComponentOption{pagestate.Migrate[was, is](0, nil)}, nothing, "pagestate_test.is: the function of Migrate from version 0 is nil"},
-		{"negative", []pagestate.ComponentOption{pagestate.Migrate(-1, step)}, nothing, "pagestate_test.is: Migrate is from the schema version -1, which is negative"},
+		{"negative", []pagestate.ComponentOption{pagestate.Migrate(-1, step)}, nothing, "pagestate_test.is: the schema version -1 that Migrate starts from is negative"},
 		{"two for one", []pagestate.ComponentOption{pagestate.Migrate(0, step), pagestate.Migrate(0, fromOther)}, nothing, "pagestate_test.is: there are two Migrate from version 0"},
 		{"today's version", []pagestate.ComponentOption{pagestate.Migrate(2, step)}, nothing, "pagestate_test.is: Migrate is from version 2, and today's is 2; raise Schema"},
 		{"a later version", []pagestate.ComponentOption{pagestate.Migrate(3, step)}, nothing, "pagestate_test.is: Migrate is from version 3, and today's is 2; raise Schema"},

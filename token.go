@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // Owner is whose token it is: a browser session, and who is logged in there. A
@@ -40,7 +42,25 @@ func (m *Middleware) Owner(r *http.Request) (Owner, error) {
 	if err != nil {
 		return Owner{}, err
 	}
-	return keys.owner, nil
+	return keys.owner(), nil
+}
+
+// SetSecrets puts others in the place of Options.Secrets while requests run. Its
+// error is what [New] says of them, and the former ones then stay. It is for one that
+// rotates secrets without a restart: a new one goes to all servers as the second,
+// then to all as the first, and then the old one goes.
+//
+// A request opens all that it brings with the secrets that were set when it began,
+// also what a redirect carried, and seals with those that are set by then. A token that
+// it brought and that is still good stays as it is. Open and Reseal open with what is
+// set when they are called, in a stream too. No key of a former secret is remembered:
+// one that is dropped opens nothing more. Safe for concurrent use.
+func (m *Middleware) SetSecrets(secrets [][]byte) error {
+	if err := checkSecrets("SetSecrets", secrets); err != nil {
+		return err
+	}
+	m.secrets.Store(token.NewSecrets(secrets))
+	return nil
 }
 
 // Seal starts an instance of state, a *T or T of a registered component, and
@@ -61,7 +81,7 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 	if err != nil {
 		return "", err
 	}
-	in.keys = m.newKeyring(o)
+	in.keys = m.newKeyring(m.secrets.Load(), o)
 	return in.seal(context.Background())
 }
 
@@ -103,7 +123,7 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 	if !m.owns(o) {
 		return instance{}, errNoSession
 	}
-	keys := m.newKeyring(o)
+	keys := m.newKeyring(m.secrets.Load(), o)
 	a, err := m.authenticate(keys, token)
 	if err != nil {
 		return instance{}, err

@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -503,4 +505,222 @@ func TestWhichLimit(t *testing.T) {
 		testkit.Want(t, what+" is ErrTooLarge", errors.Is(err, pagestate.ErrTooLarge), true)
 	}
 	testkit.Want(t, "depth", strings.Contains(fmt.Sprint(tooDeep), "MaxTokenBytes"), false)
+}
+
+func TestSetSecretsChecks(t *testing.T) {
+	good := testkit.NewSecret()
+	mw := newCounterApp(t, pagestate.Options{Secrets: [][]byte{good}}).mw
+	o := pagestate.Owner{Session: "session"}
+	token := mustSeal(t, mw, o, &counter{Count: 1})
+	for _, secrets := range [][][]byte{
+		nil, {}, {nil}, {good, good[:31]}, {make([]byte, 32)}, {[]byte("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")},
+		slices.Repeat([][]byte{good}, 9),
+	} {
+		_, want := pagestate.New(pagestate.NewRegistry(), pagestate.Options{Secrets: secrets, Session: pagestate.Unbound()})
+		err := mw.SetSecrets(secrets)
+		testkit.Want(t, "fault", fmt.Sprint(err), strings.ReplaceAll(fmt.Sprint(want), "Options.Secrets", "SetSecrets"))
+		testkit.Want(t, "is one", err != nil, true)
+		_, err = mw.Open(t.Context(), o, token)
+		testkit.Want(t, "the former secret after it", err, nil)
+	}
+}
+
+// A secret that is dropped opens nothing more, also where its keys were remembered.
+func TestSetSecretsDropsKeys(t *testing.T) {
+	old, next := testkit.NewSecret(), testkit.NewSecret()
+	mw := newCounterApp(t, pagestate.Options{Secrets: [][]byte{old}}).mw
+	o := pagestate.Owner{Session: "session"}
+	opens := func(token string, want error) {
+		t.Helper()
+		_, err := mw.Open(t.Context(), o, token)
+		testkit.Want(t, fmt.Sprint("opens: ", err), errors.Is(err, want), true)
+	}
+	first := mustSeal(t, mw, o, &counter{})
+	opens(first, nil)
+	for range 2 { // to the other and back
+		if err := mw.SetSecrets([][]byte{next}); err != nil {
+			t.Fatal(err)
+		}
+		opens(first, pagestate.ErrInvalid)
+		second := mustSeal(t, mw, o, &counter{})
+		opens(second, nil)
+		_, err := mw.Reseal(t.Context(), o, first, &counter{})
+		testkit.Want(t, "reseals", errors.Is(err, pagestate.ErrInvalid), true)
+		first, old, next = second, next, old
+	}
+}
+
+// A request opens all that it brings with the secrets that it began with, and seals
+// with those of now. What it gets from elsewhere meanwhile opens with those of now.
+func TestSetSecretsDuringARequest(t *testing.T) {
+	old, next := testkit.NewSecret(), testkit.NewSecret()
+	r := pagestate.NewRegistry()
+	pagestate.Register[counter](r, "counter")
+	pagestate.Register[wizard](r, "wizard")
+	pagestate.Register[wizardLine](r, "line")
+	pagestate.RegisterModel(r, "row", pagestate.Model[int, wizardRow]{
+		Key:   func(row *wizardRow) int { return row.ID },
+		Fetch: func(context.Context, []int) ([]*wizardRow, error) { return nil, nil },
+	})
+	a := newApp(t, r, pagestate.Options{
+		Secrets: [][]byte{old}, Session: pagestate.SessionFunc(func(*http.Request) string { return "session" }),
+		Carrier: pagestate.NewCarrier(1 << 20),
+	})
+	owner := pagestate.Owner{Session: "session"}
+	set := func(secret []byte) {
+		if err := a.mw.SetSecrets([][]byte{secret}); err != nil {
+			t.Error(err)
+		}
+	}
+	opens := func(token string, want error) {
+		t.Helper()
+		_, err := a.mw.Open(t.Context(), owner, token)
+		testkit.Want(t, fmt.Sprint("opens: ", err), errors.Is(err, want), true)
+	}
+	b := a.browser()
+	var child string
+	parent := b.serve("GET", "/attach", "", func(w http.ResponseWriter, r *http.Request) {
+		wz, line := new(wizard), &wizardLine{Text: "line"}
+		err := errors.Join(pagestate.Attach(r.Context(), wz), pagestate.Attach(r.Context(), line, pagestate.Under(wz, "a")))
+		var sealed error
+		child, sealed = pagestate.Token(r.Context(), line)
+		field, err2 := wz.StateField()
+		if err := errors.Join(err, sealed, err2); err != nil {
+			t.Error(err)
+		}
+		fmt.Fprint(w, field)
+	}).Field()
+	a.mux.HandleFunc("POST /redirect", func(w http.ResponseWriter, r *http.Request) {
+		wz, err := pagestate.From[wizard](r.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		wz.Said = []string{"carried"}
+		if err := pagestate.Redirect(w, r, "/page", wz); err != nil {
+			t.Error(err)
+		}
+	})
+	location := b.Call("POST", "/redirect", parent).Header.Get("Location")
+
+	// A stream, which goes on after the change.
+	a.mux.HandleFunc("POST /stream", func(w http.ResponseWriter, r *http.Request) {
+		wz, err := pagestate.From[wizard](r.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		set(next)
+		line, err := pagestate.Child[wizardLine](r.Context(), wz, "a", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		line.Text = "changed"
+		opens(child, pagestate.ErrInvalid)
+		opens(parent, pagestate.ErrInvalid)
+		wz.Said = []string{"changed"}
+		token, err := pagestate.Token(r.Context(), line)
+		if err != nil {
+			t.Error(err)
+		}
+		opens(token, nil)
+		fmt.Fprint(w, line.Text)
+		http.NewResponseController(w).Flush()
+		again, err := pagestate.Token(r.Context(), wz)
+		testkit.Want(t, "error", err, nil)
+		opens(again, nil)
+	})
+	got := b.Call("POST", "/stream", parent, child)
+	testkit.Want(t, "body", got.Body, "changed")
+	opens(got.Token(), nil)
+
+	// A page that a redirect leads to.
+	set(old)
+	before := func() { set(next) }
+	a.mux.HandleFunc("GET /page", func(w http.ResponseWriter, r *http.Request) {
+		before()
+		wz, err := pagestate.FromOrAttach(r.Context(), &wizard{Said: []string{"fresh"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		wz.Said = append(wz.Said, "here")
+		field, err := wz.StateField()
+		fmt.Fprint(w, wz.Said, field, err)
+	})
+	got = b.Get(location)
+	testkit.WantText(t, "page", got.Body, "[carried here]")
+	opens(got.Field(), nil)
+	testkit.WantText(t, "page a moment later", b.Get(location).Body, "[fresh here]")
+
+	// What is carried on after the change.
+	set(old)
+	before = func() {}
+	token := mustSeal(t, a.mw, owner, new(wizard))
+	b.serve("POST", "/on", token, func(w http.ResponseWriter, r *http.Request) {
+		wz, err := pagestate.From[wizard](r.Context())
+		set(next)
+		wz.Said = []string{"carried on"}
+		location, err2 := pagestate.Link(r, "/page", wz)
+		fmt.Fprint(w, location)
+		if err := errors.Join(err, err2); err != nil {
+			t.Error(err)
+		}
+	})
+	set(old)
+	carried := b.Call("POST", "/on", token).Body
+	testkit.WantText(t, "page", b.Get(carried).Body, "[carried on here]")
+}
+
+// Secrets change in their order while requests run, and none is refused.
+func TestSetSecretsUnderLoad(t *testing.T) {
+	a := newCounterApp(t, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}})
+	old := testkit.NewSecret()
+	if err := a.mw.SetSecrets([][]byte{old}); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var visitors sync.WaitGroup
+	var rounds [4]atomic.Int64
+	for i := range rounds {
+		visitors.Go(func() {
+			b := a.browser()
+			token := b.Get("/").Field()
+			for n := 1; ; n++ {
+				got := b.Call("POST", "/increment", token)
+				if got.StatusCode != 200 || !strings.HasPrefix(got.Body, fmt.Sprintf("count=%d ", n)) {
+					t.Errorf("status %d, and %.10s instead of count=%d", got.StatusCode, got.Body, n)
+					return
+				}
+				token = got.Token()
+				rounds[i].Add(1)
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	// each page gets a token of the secrets that were set
+	settle := func() {
+		for i := range rounds {
+			for from := rounds[i].Load(); rounds[i].Load() < from+2 && !t.Failed(); {
+				runtime.Gosched()
+			}
+		}
+	}
+	for range 5 {
+		next := testkit.NewSecret()
+		for _, secrets := range [][][]byte{{old, next}, {next, old}, {next}} {
+			if err := a.mw.SetSecrets(secrets); err != nil {
+				t.Error(err)
+			}
+			settle()
+		}
+		old = next
+	}
+	close(stop)
+	visitors.Wait()
 }

@@ -10,12 +10,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 // visitor is who sent a request. It is safe for concurrent use.
 type visitor struct {
-	m *Middleware
-	r *http.Request // as the handler gets it
+	m       *Middleware
+	secrets *token.Secrets // when the request began
+	r       *http.Request  // as the handler gets it
 
 	asking   sync.Mutex // held while the binding is asked, which may take time
 	carrying sync.Mutex // held while the carrier is asked
@@ -41,7 +44,7 @@ func (v *visitor) existing() (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !v.m.owns(keys.owner) {
+	if !v.m.owns(keys.owner()) {
 		return nil, errNoSession
 	}
 	return keys, nil
@@ -52,7 +55,7 @@ func (v *visitor) ensured() (*keyring, error) {
 	v.asking.Lock()
 	defer v.asking.Unlock()
 	keys, err := v.ask()
-	if err != nil || v.m.owns(keys.owner) {
+	if err != nil || v.m.owns(keys.owner()) {
 		return keys, err
 	}
 	if v.hasBegun() {
@@ -69,7 +72,7 @@ func (v *visitor) ensured() (*keyring, error) {
 	if session == "" {
 		return nil, errNoID
 	}
-	return v.become(Owner{Session: session, User: keys.owner.User}, w.header)
+	return v.become(Owner{Session: session, User: keys.owner().User}, w.header)
 }
 
 // mayStart returns an error if the request comes from another site with an
@@ -121,7 +124,7 @@ func (v *visitor) ask() (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := v.m.newKeyring(o)
+	keys := v.m.newKeyring(v.secrets, o)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.keys = keys
@@ -134,7 +137,7 @@ func (v *visitor) ask() (*keyring, error) {
 // toRenew is the owner that a renewal ends.
 func (v *visitor) toRenew() (Owner, error) {
 	if keys := v.known(); keys != nil {
-		return keys.owner, nil
+		return keys.owner(), nil
 	}
 	return v.m.ownerToRenew(v.r)
 }
@@ -171,7 +174,7 @@ func (v *visitor) become(o Owner, h http.Header) (*keyring, error) {
 	if v.keys != nil {
 		v.keys.ended.Store(true)
 	}
-	v.keys = v.m.newKeyring(o)
+	v.keys = v.m.newKeyring(v.secrets, o)
 	return v.keys, nil
 }
 

@@ -180,6 +180,9 @@ type Keyring struct {
 // Keyring returns the keys of an owner. It derives none yet.
 func (s *Secrets) Keyring(o Owner) Keyring { return Keyring{secrets: s, owner: o} }
 
+// IsOf reports whether the keys are those that s gives the owner.
+func (k *Keyring) IsOf(s *Secrets) bool { return k.secrets == s }
+
 // Owner returns whose keys they are.
 func (k *Keyring) Owner() Owner { return k.owner }
 
