@@ -5,12 +5,16 @@ package integration_test
 // are started again with other secrets, with a cut-off, or with other types.
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,6 +63,7 @@ func (p *pair) browser() *pagestatetest.Browser { return pagestatetest.NewBrowse
 type node struct {
 	mu      sync.Mutex
 	handler http.Handler
+	mw      *pagestate.Middleware
 	runs    atomic.Int32 // how often a handler got a state
 }
 
@@ -106,7 +111,7 @@ func (rel release[T]) start(p *pair, number int, o pagestate.Options) {
 	mux.Handle("POST /look", act(func(*T) {}))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.handler = mw.Handler(mux)
+	n.handler, n.mw = mw.Handler(mux), mw
 }
 
 // visits is a component that never changes its type.
@@ -178,6 +183,66 @@ func TestRotationDrill(t *testing.T) {
 		wantBody(t, call(tab.Page, "/change"), "{Count:1}")
 	}
 	drop(1)
+}
+
+// Two servers under load go through a rotation without a restart, and no request is
+// refused. In the end the old secret opens nothing.
+func TestRotationWithoutRestart(t *testing.T) {
+	old, next := testkit.NewSecret(), testkit.NewSecret()
+	p := newPair(t)
+	for i := range p.nodes {
+		counting.start(p, i, pagestate.Options{Secrets: [][]byte{old}})
+	}
+	left := wantStatus(t, p.browser().Get("/"), http.StatusOK) // and not used any more
+	stop := make(chan struct{})
+	var visitors sync.WaitGroup
+	var clicks [4]atomic.Int64
+	for i := range clicks {
+		visitors.Go(func() {
+			page := p.browser().Get("/")
+			for n := 1; !isClosed(stop); n++ {
+				page = call(page, "/change")
+				if page.StatusCode != http.StatusOK {
+					t.Errorf("click %d is answered %d", n, page.StatusCode)
+					return
+				}
+				clicks[i].Add(1)
+			}
+			wantBody(t, call(page, "/look"), fmt.Sprintf("{Count:%d}", clicks[i].Load()))
+		})
+	}
+	// afterClicks waits until every visitor has a token of a request that began later.
+	afterClicks := func() {
+		for i := range clicks {
+			for from := clicks[i].Load(); clicks[i].Load() < from+2 && !t.Failed(); {
+				runtime.Gosched()
+			}
+		}
+	}
+	for _, secrets := range [][][]byte{{old, next}, {next, old}, {next}} {
+		for _, node := range p.nodes {
+			afterClicks()
+			if err := node.mw.SetSecrets(secrets); err != nil {
+				t.Error(err)
+			}
+		}
+		afterClicks()
+	}
+	close(stop)
+	visitors.Wait()
+	for i := range p.nodes {
+		p.on(i)
+		wantRefused(t, call(left, "/look"), pagestate.ErrInvalid)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // Without the first step, a page that was opened on one node is refused by the
@@ -327,6 +392,95 @@ func TestRollingDeployInTwoSteps(t *testing.T) {
 	page = wantBody(t, call(page, "/change"), "{Step:6 Gift:true Email:ada@example.org Remark:}")
 	page = wantBody(t, call(page, "/change"), "{Step:7 Gift:true Email:ada@example.org Remark:}")
 	wantBody(t, call(page, "/look"), "{Step:7 Gift:true Email:ada@example.org Remark:}")
+}
+
+// ticketV0 is what a ticket was before version 1.
+type ticketV0 struct {
+	Seat string // "12F"
+	Mail string
+}
+
+type ticket struct {
+	Row  int
+	Seat string // "F"
+	Mail string
+}
+
+func ticketFromV0(_ context.Context, old *ticketV0) (*ticket, error) {
+	seat := strings.TrimLeft(old.Seat, "0123456789")
+	row, err := strconv.Atoi(strings.TrimSuffix(old.Seat, seat))
+	if err != nil {
+		return nil, pagestate.ErrStale
+	}
+	return &ticket{Row: row, Seat: seat, Mail: old.Mail}, nil
+}
+
+var ticketsBefore = release[ticketV0]{
+	first:  ticketV0{Seat: "12F", Mail: "ada@example.org"},
+	change: func(t *ticketV0) { t.Seat = "1" + t.Seat },
+}
+
+// ticketsAfter is the release with that step, or without it.
+func ticketsAfter(opts ...pagestate.ComponentOption) release[ticket] {
+	return release[ticket]{
+		first:  ticket{Row: 1, Seat: "A"},
+		change: func(t *ticket) { t.Row++ },
+		opts:   append(opts, pagestate.Schema(1)),
+	}
+}
+
+// With Migrate the new servers open the pages of the old ones, and not the other way
+// round. When MaxAge has passed, it can go.
+func TestRollingDeployWithMigrate(t *testing.T) {
+	p := newPair(t)
+	o := pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}} // a MaxAge of 24 h
+	for i := range p.nodes {
+		ticketsBefore.start(p, i, o)
+	}
+	browser := p.browser()
+	untouched := wantStatus(t, browser.Get("/"), http.StatusOK)
+	sticky := wantStatus(t, browser.Get("/"), http.StatusOK)
+	inTurns := wantBody(t, call(browser.Get("/"), "/change"), "{Seat:112F Mail:ada@example.org}")
+
+	ticketsAfter(pagestate.Migrate(0, ticketFromV0)).start(p, 1, o)
+	p.on(0)
+	sticky = wantBody(t, call(sticky, "/change"), "{Seat:112F Mail:ada@example.org}")
+	p.on(1)
+	inTurns = wantBody(t, call(inTurns, "/change"), "{Row:113 Seat:F Mail:ada@example.org}")
+	runs := p.nodes[0].runs.Load()
+	wantRefused(t, call(inTurns, "/change"), pagestate.ErrOutdated)
+	testkit.Want(t, "handlers that ran", p.nodes[0].runs.Load(), runs)
+	inTurns = wantBody(t, call(inTurns, "/change"), "{Row:114 Seat:F Mail:ada@example.org}")
+	for range 2 { // the visitor has changed to the new server
+		p.on(1)
+		sticky = wantStatus(t, call(sticky, "/change"), http.StatusOK)
+	}
+
+	ticketsAfter(pagestate.Migrate(0, ticketFromV0)).start(p, 0, o)
+	sticky = wantBody(t, call(sticky, "/look"), "{Row:114 Seat:F Mail:ada@example.org}")
+	inTurns = wantBody(t, call(inTurns, "/look"), "{Row:114 Seat:F Mail:ada@example.org}")
+	looked := wantBody(t, call(untouched, "/look"), "{Row:12 Seat:F Mail:ada@example.org}")
+	testkit.Want(t, "a new token for a look", looked.Header.Get("Page-State") != "", true)
+
+	for i := range p.nodes {
+		ticketsAfter().start(p, i, o)
+	}
+	wantBody(t, call(looked, "/change"), "{Row:13 Seat:F Mail:ada@example.org}")
+	wantBody(t, call(sticky, "/change"), "{Row:115 Seat:F Mail:ada@example.org}")
+	wantBody(t, call(inTurns, "/change"), "{Row:115 Seat:F Mail:ada@example.org}")
+	wantRefused(t, call(untouched, "/look"), pagestate.ErrOutdated)
+	p.clock.Advance(24*time.Hour + time.Second)
+	wantRefused(t, call(untouched, "/look"), pagestate.ErrExpired)
+}
+
+// The code of docs/operations.md that registers it.
+func TestMigrateOfTheDocuments(t *testing.T) {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[ticket](registry, "ticket", pagestate.Schema(1), pagestate.Migrate(0, ticketFromV0))
+	_, err := pagestate.New(registry, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()})
+	testkit.Want(t, "error", err, nil)
+	_, err = ticketFromV0(t.Context(), &ticketV0{Seat: "F"})
+	testkit.Want(t, "without a row", err, pagestate.ErrStale)
 }
 
 func TestRollingDeployOfAnotherKind(t *testing.T) {
