@@ -120,7 +120,7 @@ package pagestate
 //
 // Beside that way stand registry.go, what may be sealed; token.go, sealing and
 // opening without a request; public.go, what the page sees of a state; migrate.go,
-// states of former versions; compress.go and observer.go.
+// states of former versions; compress.go, budget.go and observer.go.
 //
 // This is the way of a token, function by function:
 //

@@ -588,6 +588,7 @@ func (x *exchange) finish() {
 	if x.unsent && !x.acting.given {
 		x.warnOfSize()
 	}
+	x.warnOfBudgets()
 	if x.verdict != sealChanges {
 		return
 	}

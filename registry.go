@@ -71,6 +71,7 @@ type component struct {
 	steps   []*step // from former versions
 
 	compressed bool
+	budget     int // of a token, in bytes; 0 for none
 }
 
 // A ComponentOption is given to [Register].

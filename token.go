@@ -82,7 +82,7 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 		return "", err
 	}
 	in.keys = m.newKeyring(m.secrets.Load(), o)
-	return in.seal(context.Background())
+	return in.sealAlone(context.Background())
 }
 
 // pointerTo returns state if it is a pointer, and otherwise a pointer to a
@@ -159,5 +159,14 @@ func (m *Middleware) Reseal(ctx context.Context, o Owner, token string, state an
 		m.log(ctx, slog.LevelWarn, lineKind{text: "pagestate: " + leftOutChanged, component: c.name},
 			slog.String("component", c.name), slog.String("field", field))
 	}
-	return in.seal(ctx)
+	return in.sealAlone(ctx)
+}
+
+// sealAlone seals without a request, which would warn of the size.
+func (in *instance) sealAlone(ctx context.Context) (string, error) {
+	token, err := in.seal(ctx)
+	if err == nil {
+		in.warnOfBudget(ctx)
+	}
+	return token, err
 }

@@ -40,11 +40,23 @@ func State[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *h
 	if carried := arrive[T](a); carried != nil {
 		return carried
 	}
-	state, err := a.state(reflect.TypeFor[*T]())
+	state, _, err := a.state(reflect.TypeFor[*T]())
 	if err != nil {
 		t.Fatalf("pagestatetest: the response has no %v: %v", reflect.TypeFor[T](), err)
 	}
 	return state.(*T)
+}
+
+// Size returns the length, in bytes, of the token that [State] opens: a test holds it
+// against what the component may take, or against Options.MaxHeaderBytes. Of what a
+// redirect carries it knows nothing, and the test ends.
+func Size[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) int {
+	t.Helper()
+	_, token, err := read(t, m, r, res).state(reflect.TypeFor[*T]())
+	if err != nil {
+		t.Fatalf("pagestatetest: the response has no %v: %v", reflect.TypeFor[T](), err)
+	}
+	return len(token)
 }
 
 // Unchanged fails the test if the response to r has another state of the
@@ -78,7 +90,7 @@ func Unchanged(t testing.TB, m *pagestate.Middleware, r *http.Request, res *http
 	if err != nil {
 		t.Fatalf("pagestatetest: the token of the request does not open any more: %v", err)
 	}
-	after, err := a.state(reflect.TypeOf(before))
+	after, _, err := a.state(reflect.TypeOf(before))
 	if errors.Is(err, errNone) {
 		return
 	}
@@ -137,20 +149,21 @@ func (a *answer) open(token string) (any, error) {
 
 var errNone = errors.New("none")
 
-// state returns the state of that type that the response has. errNone is in the
-// error if there is nothing that could be one.
-func (a *answer) state(typ reflect.Type) (any, error) {
+// state returns the state of that type that the response has, and its token. errNone
+// is in the error if there is nothing that could be one.
+func (a *answer) state(typ reflect.Type) (state any, token string, err error) {
 	header := a.res.Header.Get(stateHeader)
 	if header != "" {
 		state, err := a.open(header)
 		if err != nil {
-			return nil, fmt.Errorf("the token in its header does not open: %w", err)
+			return nil, "", fmt.Errorf("the token in its header does not open: %w", err)
 		}
 		if reflect.TypeOf(state) == typ {
-			return state, nil
+			return state, header, nil
 		}
 	}
 	var found []any
+	var tokens []string
 	var others []string
 	for _, token := range a.tokens {
 		state, err := a.open(token)
@@ -158,22 +171,22 @@ func (a *answer) state(typ reflect.Type) (any, error) {
 		case err != nil:
 			others = append(others, "one that does not open: "+err.Error())
 		case reflect.TypeOf(state) == typ:
-			found = append(found, state)
+			found, tokens = append(found, state), append(tokens, token)
 		default:
 			others = append(others, fmt.Sprintf("one of a %v", reflect.TypeOf(state).Elem()))
 		}
 	}
 	switch {
 	case len(found) == 1:
-		return found[0], nil
+		return found[0], tokens[0], nil
 	case len(found) > 1:
-		return nil, fmt.Errorf("its page holds %d of them; open the one you mean with Middleware.Open", len(found))
+		return nil, "", fmt.Errorf("its page holds %d of them; open the one you mean with Middleware.Open", len(found))
 	case len(others) > 0:
-		return nil, fmt.Errorf("%w of the tokens in it is: %s", errNone, strings.Join(others, ", "))
+		return nil, "", fmt.Errorf("%w of the tokens in it is: %s", errNone, strings.Join(others, ", "))
 	case header != "":
-		return nil, fmt.Errorf("%w: the token in its header is of another component", errNone)
+		return nil, "", fmt.Errorf("%w: the token in its header is of another component", errNone)
 	}
-	return nil, fmt.Errorf("%w: it is %s, without a token in its header or body%s", errNone, a, a.hint())
+	return nil, "", fmt.Errorf("%w: it is %s, without a token in its header or body%s", errNone, a, a.hint())
 }
 
 // carriesTo returns the path and query that the response carries states to, "" if it

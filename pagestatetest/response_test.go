@@ -96,6 +96,8 @@ func TestStateInHeaderOrPage(t *testing.T) {
 			c := pagestatetest.State[counter](t, a.mw, r, res)
 			testkit.Want(t, "count", c.Count, test.count)
 			testkit.Want(t, "note", c.Note, test.state.Note)
+			sealed := len(pagestatetest.AddState(t, a.mw, r.Clone(t.Context()), c))
+			testkit.Want(t, "size", pagestatetest.Size[counter](t, a.mw, r, res), sealed)
 			after, err := io.ReadAll(res.Body)
 			testkit.Want(t, "error", err, nil)
 			testkit.Want(t, "the body is there", len(after) > 0 && len(after) == len(before), true)
@@ -144,6 +146,7 @@ func TestNoState(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			res := a.serve(test.r)
 			wantOutcome(t, func(t testing.TB) { pagestatetest.State[counter](t, a.mw, test.r, res) }, test.want...)
+			wantOutcome(t, func(t testing.TB) { pagestatetest.Size[counter](t, a.mw, test.r, res) }, test.want...)
 		})
 	}
 }

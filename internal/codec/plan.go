@@ -184,6 +184,29 @@ func (p *Plan) size(n node, v reflect.Value) int {
 	return len(d.buf) - d.start
 }
 
+// FieldSizes returns how many bytes the fields take in data that Encode wrote, by
+// their places in Fields. It is nil for what is no struct, or had other fields.
+func (p *Plan) FieldSizes(data []byte) []int {
+	s := p.structNode()
+	_, payload, err := readShapes(p, data)
+	if s == nil || err != nil {
+		return nil
+	}
+	d := newDecoder(payload)
+	if d.open(len(s.fields)) != nil {
+		return nil
+	}
+	sizes := make([]int, len(s.fields))
+	for i := range sizes {
+		start := d.Pos
+		if d.skip() != nil {
+			return nil
+		}
+		sizes[i] = d.Pos - start
+	}
+	return sizes
+}
+
 // FieldValue is the value of one field of v, by its place in Fields.
 func (p *Plan) FieldValue(v reflect.Value, i int) reflect.Value {
 	return v.Field(p.structNode().fields[i].index)
