@@ -15,6 +15,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"github.com/pagestate/pagestate/internal/owner"
 )
 
 // exchange is safe for concurrent use: handler and middleware may run in
@@ -101,8 +103,11 @@ type requestContext struct {
 }
 
 func (c *requestContext) Value(key any) any {
-	if key == (exchangeKey{}) {
+	switch key {
+	case exchangeKey{}:
 		return c.x
+	case owner.Key{}:
+		return requestOwner{c.x}
 	}
 	return c.Context.Value(key)
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/pagestate/pagestate/internal/owner"
 	"github.com/pagestate/pagestate/internal/token"
 )
 
@@ -128,6 +129,7 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 	if err != nil {
 		return instance{}, err
 	}
+	ctx = context.WithValue(ctx, owner.Key{}, tokenOwner{keys})
 	return m.resume(ctx, keys, a, new(fetched), asSaved)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pagestate/pagestate/internal/owner"
 	"github.com/pagestate/pagestate/internal/token"
 )
 
@@ -248,7 +249,57 @@ func (v *visitor) begin() []string {
 	return v.cookies
 }
 
+// requestOwner tells other packages of this module whose request it is.
+type requestOwner struct{ x *exchange }
+
+func (o requestOwner) Existing() (name owner.Name, ok bool, err error) {
+	o.x.touch()
+	keys, err := o.x.visitor.present()
+	if err != nil {
+		return owner.Name{}, false, err
+	}
+	name, ok = keys.ownerName()
+	return name, ok, nil
+}
+
+func (o requestOwner) Ensured() (owner.Name, error) {
+	o.x.touch()
+	keys, err := o.x.visitor.ensured()
+	if err != nil {
+		return owner.Name{}, err
+	}
+	name, ok := keys.ownerName()
+	if !ok {
+		return owner.Name{}, errNobody
+	}
+	return name, nil
+}
+
+// tokenOwner is the same for a token that is opened without a request.
+type tokenOwner struct{ keys *keyring }
+
+func (o tokenOwner) Existing() (name owner.Name, ok bool, err error) {
+	name, ok = o.keys.ownerName()
+	return name, ok, nil
+}
+
+func (o tokenOwner) Ensured() (owner.Name, error) {
+	name, ok := o.keys.ownerName()
+	if !ok {
+		return owner.Name{}, errNobody
+	}
+	return name, nil
+}
+
+// ownerName returns false for an owner that is everybody: without a session, and not
+// logged in.
+func (k *keyring) ownerName() (owner.Name, bool) {
+	o := k.Owner()
+	return o.Name(), o.Session != "" || o.Binding == token.Unbound && o.User != ""
+}
+
 var (
+	errNobody         = errors.New("pagestate: with Unbound a visitor who is not logged in cannot be told from others, so nothing can be kept for one; use another binding")
 	errNoSession      = fmt.Errorf("%w: there is no session it could belong to", ErrInvalid)
 	errNoID           = errors.New("pagestate: the binding gave no id for a session it was to make")
 	errCarriedTooLate = errors.New("pagestate: the first byte has left, so nothing can be carried; redirect before anything is written")

@@ -31,6 +31,13 @@ func (k *Keyring) Signed(message, signature []byte) bool {
 	return false
 }
 
+// nameLabel keeps names of owners apart from what keys are derived from.
+const nameLabel = "pagestate owner"
+
+// Name returns what stands for an owner, whatever the secrets are. The session, which
+// is random, cannot be found out from it.
+func (o *Owner) Name() [sha256.Size]byte { return sha256.Sum256(o.appendInfo(nil, nameLabel)) }
+
 // sign derives its key each time. Few requests need one, and those that seal and
 // open tokens are not to lose theirs to it.
 func (k *Keyring) sign(secret int, message []byte) ([]byte, error) {
