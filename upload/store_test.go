@@ -1,0 +1,63 @@
+package upload_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pagestate/pagestate/internal/storetest"
+	"github.com/pagestate/pagestate/internal/testkit"
+	"github.com/pagestate/pagestate/upload"
+)
+
+func TestMemory(t *testing.T) {
+	storetest.Run(t, func(*testing.T) upload.Store { return upload.Memory() })
+}
+
+func TestDir(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) upload.Store { return newDir(t, t.TempDir()) })
+}
+
+func newDir(t *testing.T, dir string) upload.Store {
+	t.Helper()
+	s, err := upload.Dir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDirIsForItsProcessAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "uploads")
+	s := newDir(t, dir)
+	if err := s.Write(t.Context(), "pending/ab/x", strings.NewReader("text")); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{".": 0o700, "pending": 0o700, "pending/ab": 0o700, "pending/ab/x": 0o600} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		testkit.Want(t, "mode of "+name, info.Mode().Perm(), mode)
+	}
+	_, err := upload.Dir(filepath.Join(dir, "pending", "\x00"))
+	testkit.Want(t, "an error", err != nil, true)
+}
+
+// A link that somebody has put into the directory leads nowhere.
+func TestDirStaysInside(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	s := newDir(t, dir)
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "kept")); err != nil {
+		t.Skip(err)
+	}
+	for _, key := range []string{"kept/secret", "../" + filepath.Base(outside) + "/secret", outside + "/secret"} {
+		_, _, err := s.Open(t.Context(), key)
+		testkit.Want(t, "open "+key+": an error", err != nil, true)
+		testkit.Want(t, "write "+key+": an error", s.Write(t.Context(), key, half(nil)) != nil, true)
+	}
+}
