@@ -74,9 +74,6 @@ func (f *Files) Save(ctx context.Context, name string, content io.Reader) (*File
 
 // SaveForm is Save for a file of a form that was parsed already.
 func (f *Files) SaveForm(ctx context.Context, header *multipart.FileHeader) (*File, error) {
-	if header.Size > f.opt.MaxBytes {
-		return nil, f.tooLarge()
-	}
 	content, err := header.Open()
 	if err != nil {
 		return nil, fmt.Errorf("pagestate: opening a file of the form: %w", withoutPath(err))

@@ -61,3 +61,21 @@ func TestDirStaysInside(t *testing.T) {
 		testkit.Want(t, "write "+key+": an error", s.Write(t.Context(), key, half(nil)) != nil, true)
 	}
 }
+
+// What goes to the log names no file.
+func TestErrorsOfDirNameNoKey(t *testing.T) {
+	dir := t.TempDir()
+	x := newSite(t, newDir(t, dir), upload.Options{})
+	v := x.visitor()
+	v.mustSend("a.txt", "content")
+	record := filepath.Join(dir, "pending", v.id[:2], v.id+".record")
+	if err := os.Remove(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), record); err != nil {
+		t.Skip(err)
+	}
+	testkit.Want(t, "status", v.read().StatusCode, 503)
+	testkit.WantText(t, "log", x.log.String(), "looking for a file", "escapes")
+	testkit.Want(t, "the id is in the log", strings.Contains(x.log.String(), v.id), false)
+}
