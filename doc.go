@@ -72,12 +72,13 @@
 //
 // # Around it
 //
-// Package form fills the public fields of a state from an HTML form or a query.
+// Package form fills the public fields of a state from an HTML form or a query, and
+// package upload keeps the files that visitors send.
 // Package client serves the script for the browser, and package pagestatetest
 // helps to test handlers. The modules adapter/ginstate, adapter/echostate and
 // adapter/echo4state mount the middleware in Gin and Echo, adapter/redisstate has a
-// [Guard] and a [Carrier] for several servers, and adapter/otelstate an [Observer] for
-// OpenTelemetry.
+// [Guard] and a [Carrier] for several servers, adapter/blobstate keeps files in a
+// bucket, and adapter/otelstate has an [Observer] for OpenTelemetry.
 //
 // # Security
 //
