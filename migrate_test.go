@@ -150,13 +150,13 @@ func (a *orderApp) answer(w http.ResponseWriter, r *http.Request, s *order) erro
 }
 
 func showOrder(s *order) string {
-	text := fmt.Sprintf("step %d, %s, %s", s.Step, strings.Join(s.Mails, " "), s.Loaded)
-	for _, row := range append(s.Rows, s.Row) {
+	shown := []string{fmt.Sprint("step ", s.Step), strings.Join(s.Mails, " "), s.Loaded}
+	for _, row := range append(slices.Clone(s.Rows), s.Row) {
 		if row != nil {
-			text += fmt.Sprintf(", row %d", row.ID)
+			shown = append(shown, fmt.Sprint("row ", row.ID))
 		}
 	}
-	return text
+	return strings.Join(shown, ", ")
 }
 
 // call is a request with a token, and what ran for it.
@@ -235,17 +235,23 @@ func TestMigrateWithinAType(t *testing.T) {
 		return old, nil
 	}
 	o := migrateOptions()
-	r := pagestate.NewRegistry()
-	pagestate.Register[list](r, "list", pagestate.Schema(2), pagestate.Migrate(0, step), pagestate.Migrate(1, step))
-	a := newApp(t, r, o)
-	for version, want := range []int{100, 10, 1} {
-		token := sealFormer(t, o, "list", &list{1, &list{1, nil}}, pagestate.Schema(version))
-		state, err := a.mw.Open(t.Context(), migrateOwner, token)
-		if err != nil {
-			t.Fatal(err)
+	for _, order := range [][3]int{{0, 1, 2}, {1, 2, 0}, {2, 1, 0}} {
+		opts := []pagestate.ComponentOption{pagestate.Schema(3)}
+		for _, version := range order {
+			opts = append(opts, pagestate.Migrate(version, step))
 		}
-		testkit.Want(t, "cents", state.(*list).Cents, want)
-		testkit.Want(t, "cents below", state.(*list).Below.Cents, want)
+		r := pagestate.NewRegistry()
+		pagestate.Register[list](r, "list", opts...)
+		a := newApp(t, r, o)
+		for version, want := range []int{1000, 100, 10, 1} {
+			token := sealFormer(t, o, "list", &list{1, &list{1, nil}}, pagestate.Schema(version))
+			state, err := a.mw.Open(t.Context(), migrateOwner, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			testkit.Want(t, "cents", state.(*list).Cents, want)
+			testkit.Want(t, "cents below", state.(*list).Below.Cents, want)
+		}
 	}
 }
 
