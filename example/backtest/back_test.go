@@ -27,6 +27,9 @@ func TestBack(t *testing.T) {
 		{"plain", "unload", disk, disk, "2", false},
 		{"plain", "no-store", memory, server, "2", false},
 
+		{"plain-422", "", disk, memory, "2", false},
+		{"plain-422", "unload", disk, disk, "2", false},
+
 		{"script-redirect", "", memory, memory, "2", false},
 		{"script-redirect", "unload", either, either, "2", false},
 		{"script-redirect", "no-store", either, server, "2", false},

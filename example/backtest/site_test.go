@@ -36,6 +36,7 @@ type view struct {
 }
 
 func (v view) Script() bool { return strings.HasPrefix(v.By, "script") }
+func (v view) Plain() bool  { return strings.HasPrefix(v.By, "plain") }
 func (v view) Htmx() bool   { return strings.HasPrefix(v.By, "htmx") }
 
 func (v view) Query() template.URL {
@@ -47,7 +48,7 @@ type Site struct {
 	URL string
 
 	mu    sync.Mutex
-	loads int // how often a page was asked for
+	loads int // how often a page was asked for, or a form sent
 }
 
 func newSite(t *testing.T, o pagestate.Options) *Site {
@@ -89,7 +90,13 @@ func newSite(t *testing.T, o pagestate.Options) *Site {
 	return s
 }
 
-// loaded is how often a page was asked for.
+func (s *Site) load() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loads++
+}
+
+// loaded is how often a page was asked for, or a form sent.
 func (s *Site) loaded() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,23 +105,24 @@ func (s *Site) loaded() int {
 
 // page shows a counter: ?by=htmx&cache=no-store
 func (s *Site) page(w http.ResponseWriter, r *http.Request) error {
-	s.mu.Lock()
-	s.loads++
-	s.mu.Unlock()
+	s.load()
 	c, err := pagestate.FromOrAttach(r.Context(), &Counter{})
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, "page", c)
+	return s.show(w, r, http.StatusOK, "page", c)
 }
 
 // add counts one. What it answers depends on what sends the form.
 func (s *Site) add(w http.ResponseWriter, r *http.Request, c *Counter) error {
+	s.load()
 	c.Count++
 	query := r.URL.Query()
 	switch page := "/?" + query.Encode(); query.Get("by") {
 	case "plain", "script-redirect":
 		return pagestate.Redirect(w, r, page, c)
+	case "plain-422":
+		return s.show(w, r, http.StatusUnprocessableEntity, "page", c)
 	case "htmx-url":
 		link, err := pagestate.Link(r, page, c)
 		if err != nil {
@@ -122,10 +130,10 @@ func (s *Site) add(w http.ResponseWriter, r *http.Request, c *Counter) error {
 		}
 		w.Header().Set("HX-Replace-Url", link)
 	}
-	return s.show(w, r, "counter", c)
+	return s.show(w, r, http.StatusOK, "counter", c)
 }
 
-func (s *Site) show(w http.ResponseWriter, r *http.Request, name string, c *Counter) error {
+func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name string, c *Counter) error {
 	query := r.URL.Query()
 	v := view{c, query.Get("by"), query.Get("cache")}
 	if v.Cache == "no-store" {
@@ -135,6 +143,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, name string, c *Coun
 	if err := pages.ExecuteTemplate(&body, name, v); err != nil {
 		return err
 	}
+	w.WriteHeader(status)
 	_, err := body.WriteTo(w)
 	return err
 }

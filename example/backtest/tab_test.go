@@ -43,7 +43,11 @@ func eachEngine(t *testing.T, test func(*testing.T, opener)) {
 	}
 	for name, drive := range drivers {
 		t.Run(name, func(t *testing.T) {
-			test(t, func(t *testing.T, s *Site) *tab { return &tab{drive(t, s.URL+"/?by=plain"), s, t, 0} })
+			test(t, func(t *testing.T, s *Site) *tab {
+				p := drive(t, s.URL+"/?by=plain")
+				p.Expect("status of 422")
+				return &tab{p, s, t, 0}
+			})
 		})
 	}
 }
@@ -53,7 +57,7 @@ type tab struct {
 	driver
 	site  *Site
 	t     *testing.T
-	loads int // of pages, when the tab left one
+	loads int // when the tab left a page
 }
 
 func (p *tab) isFirefox() bool {
