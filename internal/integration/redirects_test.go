@@ -3,6 +3,7 @@ package integration_test
 // The code of docs/redirects.md, and what it says a visitor sees.
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -77,6 +78,32 @@ func finish(w http.ResponseWriter, r *http.Request, t *Trip) error {
 	return nil
 }
 
+func saveDates(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	t.Stops = append(t.Stops, r.FormValue("dates"))
+	err := pagestate.Redirect(w, r, "/trip/dates", t)
+	if errors.Is(err, pagestate.ErrTooLarge) {
+		t.Problem = "That is too long."
+		return showTrip(w, http.StatusUnprocessableEntity, t)
+	}
+	return err
+}
+
+type agency struct{ mw *pagestate.Middleware }
+
+var withUser = testkit.WithUser
+
+func (a *agency) login(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	// check the password, save the login session, and then:
+	r = r.WithContext(withUser(r.Context(), r.FormValue("user"))) // Renew asks Options.User about r
+	if err := a.mw.Renew(w, r); err != nil {
+		return err
+	}
+	if err := pagestate.Attach(r.Context(), t); err != nil {
+		return err
+	}
+	return pagestate.Redirect(w, r, "/trip/check", t)
+}
+
 func endBack(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 }
@@ -106,6 +133,9 @@ func TestTrip(t *testing.T) {
 	mux.Handle("GET /trip", pagestate.HandlePage(tripPage))
 	mux.Handle("GET /trip/done", pagestate.HandlePage(tripPage))
 	mux.Handle("POST /trip/finish", pagestate.Handle(finish))
+	mux.Handle("POST /trip/dates", pagestate.Handle(saveDates))
+	mux.Handle("POST /trip/login", pagestate.Handle((&agency{mw}).login))
+	mux.Handle("GET /trip/check", pagestate.HandlePage(tripPage))
 	mux.HandleFunc("GET /end", endBack)
 	mux.HandleFunc("GET /secret", keepFromBack)
 	server := httptest.NewServer(mw.Handler(mux))
@@ -127,6 +157,11 @@ func TestTrip(t *testing.T) {
 	testkit.WantText(t, "named", page.Body, "Rome: []")
 	page = follow(post("/trip", page, "stop", "Pisa"))
 	testkit.WantText(t, "with a stop", page.Body, "Rome: [Pisa] Added.")
+	long := post("/trip/dates", page, "dates", strings.Repeat("x", 4000))
+	testkit.Want(t, "status", long.StatusCode, 422)
+	testkit.WantText(t, "too long", long.Body, "That is too long.")
+	page = follow(post("/trip/login", page, "user", "ada"))
+	testkit.WantText(t, "after the login", page.Body, "Rome: [Pisa]")
 	left := post("/trip/finish", page, "", "")
 	done := b.Get(left.Header.Get("HX-Redirect"))
 	testkit.WantText(t, "done", done.Body, "Rome: [Pisa]  <input")
