@@ -143,6 +143,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name str
 	if err := pages.ExecuteTemplate(&body, name, v); err != nil {
 		return err
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, err := body.WriteTo(w)
 	return err

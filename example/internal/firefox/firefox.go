@@ -131,11 +131,11 @@ func listening(stderr io.Reader) (address string, err error) {
 	select {
 	case address := <-found:
 		if address == "" {
-			return "", errors.New("Firefox ended before it listened")
+			return "", errors.New("the browser ended before it listened")
 		}
 		return address, nil
 	case <-time.After(patience):
-		return "", errors.New("Firefox does not listen")
+		return "", errors.New("the browser does not listen")
 	}
 }
 
@@ -144,12 +144,11 @@ func (b *Browser) Stop() {
 	if b.stop == nil {
 		return
 	}
-	if b.conn != nil {
-		b.call("browser.close", object{}, nil)
-		b.conn.Close()
+	if b.conn == nil || b.call("browser.close", object{}, nil) != nil {
+		b.stop()
 	}
 	if b.cmd != nil {
-		time.AfterFunc(patience, b.stop)
+		defer time.AfterFunc(patience, b.stop).Stop()
 		b.cmd.Wait()
 	}
 	b.stop()
