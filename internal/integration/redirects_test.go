@@ -104,6 +104,16 @@ func (a *agency) login(w http.ResponseWriter, r *http.Request, t *Trip) error {
 	return pagestate.Redirect(w, r, "/trip/check", t)
 }
 
+func dropStop(w http.ResponseWriter, r *http.Request, t *Trip) error {
+	t.Stops = t.Stops[:max(0, len(t.Stops)-1)]
+	link, err := pagestate.Link(r, "/trip", t)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("HX-Replace-Url", link)
+	return showTrip(w, http.StatusOK, t)
+}
+
 func endBack(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 }
@@ -136,6 +146,7 @@ func TestTrip(t *testing.T) {
 	mux.Handle("POST /trip/dates", pagestate.Handle(saveDates))
 	mux.Handle("POST /trip/login", pagestate.Handle((&agency{mw}).login))
 	mux.Handle("GET /trip/check", pagestate.HandlePage(tripPage))
+	mux.Handle("POST /trip/drop", pagestate.Handle(dropStop))
 	mux.HandleFunc("GET /end", endBack)
 	mux.HandleFunc("GET /secret", keepFromBack)
 	server := httptest.NewServer(mw.Handler(mux))
@@ -165,6 +176,9 @@ func TestTrip(t *testing.T) {
 	left := post("/trip/finish", page, "", "")
 	done := b.Get(left.Header.Get("HX-Redirect"))
 	testkit.WantText(t, "done", done.Body, "Rome: [Pisa]  <input")
+	dropped := post("/trip/drop", done, "", "")
+	testkit.WantText(t, "dropped", dropped.Body, "Rome: []")
+	testkit.WantText(t, "loaded again", b.Get(dropped.Header.Get("HX-Replace-Url")).Body, "Rome: []")
 	testkit.Want(t, "cache", b.Get("/end").Header.Get("Clear-Site-Data"), `"cache"`)
 	testkit.Want(t, "cache", b.Get("/secret").Header.Get("Cache-Control"), "no-store")
 }
