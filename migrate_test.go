@@ -468,19 +468,27 @@ func TestMigrateNested(t *testing.T) {
 		byPart struct{ Part part }
 		held   struct{ Any any }
 		heldV0 struct{ Any any }
-		wholV0 struct{ Part partV0 }
-		whole  struct{ Texts []string }
+		gradV0 uint8
+		grade  string
+		wholV0 struct {
+			Part   partV0
+			Grades []gradV0 // no bytes, since they are of a registered type
+		}
+		whole struct{ Texts []string }
 	)
 	register := func(r *pagestate.Registry) {
 		pagestate.Register[part](r, "part", pagestate.Schema(4), pagestate.Migrate(3, func(_ context.Context, old *partV0) (*part, error) {
 			return &part{[]string{old.Text}}, nil
+		}))
+		pagestate.Register[grade](r, "grade", pagestate.Schema(1), pagestate.Migrate(0, func(_ context.Context, old *gradV0) (*grade, error) {
+			return new(grade), nil
 		}))
 		pagestate.Register[byPart](r, "by part")
 		pagestate.Register[held](r, "held", pagestate.Schema(1), pagestate.Migrate(0, func(_ context.Context, old *heldV0) (*held, error) {
 			return &held{old.Any}, nil
 		}))
 		pagestate.Register[whole](r, "whole", pagestate.Schema(1), pagestate.Migrate(0, func(_ context.Context, old *wholV0) (*whole, error) {
-			return &whole{[]string{old.Part.Text}}, nil
+			return &whole{[]string{old.Part.Text, fmt.Sprint(old.Grades)}}, nil
 		}))
 	}
 	o := migrateOptions()
@@ -488,6 +496,7 @@ func TestMigrateNested(t *testing.T) {
 	former := func(register func(r *pagestate.Registry), state any) string {
 		r := pagestate.NewRegistry()
 		pagestate.Register[partV0](r, "part", pagestate.Schema(3))
+		pagestate.Register[gradV0](r, "grade")
 		register(r)
 		mw, err := pagestate.New(r, o)
 		if err != nil {
@@ -498,14 +507,18 @@ func TestMigrateNested(t *testing.T) {
 	for _, tt := range []struct {
 		name, token, want string
 	}{
-		{"a field", former(func(r *pagestate.Registry) { pagestate.Register[wholV0](r, "by part") }, &wholV0{}), "sealed by another version"},
+		{"a field", former(func(r *pagestate.Registry) { pagestate.Register[wholV0](r, "by part") }, new(wholV0)), "sealed by another version"},
 		{"an interface", former(func(r *pagestate.Registry) { pagestate.Register[held](r, "held", pagestate.Schema(1)) }, &held{partV0{"a"}}), "sealed by another version"},
 		{"an interface of a former version", former(func(r *pagestate.Registry) { pagestate.Register[held](r, "held") }, &held{partV0{"a"}}), "sealed by another version"},
 		{"itself in an interface", former(func(r *pagestate.Registry) { pagestate.Register[heldV0](r, "held") }, &heldV0{&heldV0{}}), "sealed by another version"},
-		{"a field of a former version", former(func(r *pagestate.Registry) { pagestate.Register[wholV0](r, "whole") }, &wholV0{partV0{"a"}}), "<nil>"},
+		{"a field of a former version", former(func(r *pagestate.Registry) { pagestate.Register[wholV0](r, "whole") }, &wholV0{partV0{"a"}, []gradV0{1, 2}}), "[a [1 2]]"},
 	} {
-		_, err := a.mw.Open(t.Context(), migrateOwner, tt.token)
-		testkit.WantText(t, tt.name, fmt.Sprint(err), tt.want)
+		state, err := a.mw.Open(t.Context(), migrateOwner, tt.token)
+		if whole, ok := state.(*whole); ok {
+			testkit.Want(t, tt.name, fmt.Sprint(whole.Texts), tt.want)
+		} else {
+			testkit.WantText(t, tt.name, fmt.Sprint(err), tt.want)
+		}
 	}
 }
 
