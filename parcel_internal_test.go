@@ -2,6 +2,7 @@ package pagestate
 
 import (
 	"encoding/base64"
+	"net/http"
 	"testing"
 
 	"github.com/pagestate/pagestate/internal/testkit"
@@ -11,8 +12,14 @@ import (
 // FuzzParcel has the secret, and signs what no server would.
 func FuzzParcel(f *testing.F) {
 	const id = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	secrets := token.NewSecrets([][]byte{testkit.NewSecret()})
-	keys := &keyring{Keyring: secrets.Keyring(token.Owner{Binding: token.Bound, Session: id})}
+	m, err := New(NewRegistry(), Options{
+		Secrets: [][]byte{testkit.NewSecret()},
+		Session: Cookie(http.Cookie{Name: "binding"}),
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys := m.newKeyring(m.secrets.Load(), Owner{Session: id})
 	whole := parcel{acted: 1, anew: true, tokens: []string{"AAAA", "BBBB"}}
 	text, err := whole.print(keys, id)
 	if err != nil {
