@@ -129,8 +129,24 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 	if err != nil {
 		return instance{}, err
 	}
-	ctx = context.WithValue(ctx, owner.Key{}, tokenOwner{keys})
-	return m.resume(ctx, keys, a, new(fetched), asSaved)
+	around := &opening{Context: ctx, keys: keys}
+	return m.resume(around, keys, a, &around.fetched, asSaved)
+}
+
+// opening is what a token that comes without a request is opened with, in one
+// allocation: the context that Load gets, which knows whose the token is, and what was
+// fetched.
+type opening struct {
+	context.Context
+	keys    *keyring
+	fetched fetched
+}
+
+func (o *opening) Value(key any) any {
+	if key == (owner.Key{}) {
+		return tokenOwner{o.keys}
+	}
+	return o.Context.Value(key)
 }
 
 // Reseal returns a token that continues the instance in token with another
