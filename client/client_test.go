@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -155,9 +156,15 @@ func TestParts(t *testing.T) {
 			}
 			all = append(all, file...)
 		}
-		want := fmt.Sprintf(" | %d |", (zipped(t, all)+50)/100*100)
-		if !strings.HasSuffix(lineOf(string(docs), "| "+library+" | "), want+"\n") {
-			t.Errorf("docs/client.md does not say %q of %s", want, library)
+		size, line := zipped(t, all), lineOf(string(docs), "| "+library+" | ")
+		said := 0
+		for _, cell := range strings.Split(line, "|") {
+			if n, err := strconv.Atoi(strings.TrimSpace(cell)); err == nil {
+				said = n
+			}
+		}
+		if size < said-99 || size > said+99 { // releases of Go compress differently
+			t.Errorf("docs/client.md says %d of %s, which has %d", said, library, size)
 		}
 	}
 }

@@ -247,10 +247,14 @@ func (o *oracle) next(t tab, q *question, a *answer) tab {
 func (o *oracle) sealed(q *question, before held, want any, token string, given, always bool) held {
 	after := before
 	after.want = want
-	if always || !same(before.want, want) {
-		after.token, after.revision = token, before.revision+1
+	anew := always || !same(before.want, want)
+	if anew {
+		after.token = token
 	}
-	if given && token != after.token || after.token == "" || (after.revision != before.revision) == (after.token == before.token) {
+	if anew && before.kind == q.acting.kind { // nothing is claimed for a child
+		after.revision++
+	}
+	if given && token != after.token || after.token == "" || anew == (after.token == before.token) {
 		o.fault("%v: the page was given the wrong token: revision %d after %d, another token %t", q, after.revision, before.revision, token != before.token)
 	}
 	return after
