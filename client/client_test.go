@@ -158,7 +158,7 @@ func TestParts(t *testing.T) {
 		}
 		size, line := zipped(t, all), lineOf(string(docs), "| "+library+" | ")
 		said := 0
-		for _, cell := range strings.Split(line, "|") {
+		for cell := range strings.SplitSeq(line, "|") {
 			if n, err := strconv.Atoi(strings.TrimSpace(cell)); err == nil {
 				said = n
 			}
