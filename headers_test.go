@@ -82,7 +82,7 @@ func TestWriterCacheControl(t *testing.T) {
 		"private at all": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Cache-Control"] = []string{"max-age=60", "private"}
 		}, "max-age=60", all, 0},
-		"in part, but for Akamai": {func(w http.ResponseWriter, _ *http.Request) {
+		"in part, except for Akamai": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("Edge-Control", "!no-store, max-age=1d")
 		}, "no-store", all, 1},

@@ -83,7 +83,7 @@ export async function keeping(root, { since, had }, shown, change) {
 export const intentOf = response => intents.get(response) ?? { since: now(), had: focused() };
 
 // takeTurn lets the component and the rest of its group wait for the requests before
-// this one. begun tells whether there were any, and fails if the component has ended
+// this one. begun reports whether there were any, and fails if the component has ended
 // meanwhile; end is called when the turn is over.
 function takeTurn({ c, group, ends }) {
   const waits = group.some(member => busy.has(member)), previous = group.map(member => member.tail);
