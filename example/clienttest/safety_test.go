@@ -123,8 +123,59 @@ func elsewhere(t *testing.T) (url string, got func() []string) {
 	}
 }
 
-// A redirect to another origin takes no token along: the browser goes there by itself.
+// A redirect to another origin, by a proxy for one, takes no token along, and what is
+// there is no answer.
 func TestRedirectElsewhere(t *testing.T) {
+	for _, driver := range []Driver{forms, fetches, htmx4} {
+		for _, status := range []int{302, 303, 307, 308} {
+			for _, pad := range []string{"", "&pad=4000"} {
+				t.Run(fmt.Sprint(driver, status, pad), func(t *testing.T) {
+					site := newSite(t)
+					site.policy = "" // which could prevent it, too
+					url, got := elsewhere(t)
+					site.redirectInFront(url, status)
+					page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=" + string(driver) + pad), site}
+					page.Expect("Fetch API cannot load", "Unsafe attempt", "CORS", "Failed to load", "TypeError: Failed to fetch", "htmx:error")
+					page.sayIt()
+					before := page.token("outer")
+					page.Do("addEventListener('unhandledrejection', event => { event.preventDefault(); happened.push('failed'); }); addEventListener('htmx:error', () => happened.push('failed'))")
+					page.press("outer", "add")
+					page.Wait("happened.length > 0")
+					if page.token("outer") != before {
+						t.Error("the token has changed")
+					}
+					page.Want("document.querySelector('#in')", "")
+					if sent := got(); len(sent) > 0 {
+						t.Errorf("sent elsewhere: %.200q", sent)
+					}
+				})
+			}
+		}
+	}
+}
+
+// An XMLHttpRequest follows every redirect, which is the server's affair. What is there
+// is still no answer of ours.
+func TestForeignAnswerToHtmx2(t *testing.T) {
+	site := newSite(t)
+	site.policy = ""
+	url, _ := elsewhere(t)
+	site.redirectInFront(url, http.StatusSeeOther)
+	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=htmx2"), site}
+	page.sayIt()
+	before := page.token("outer")
+	page.Do("addEventListener('htmx:afterRequest', () => happened.push('answered')); addEventListener('htmx:sendError', event => happened.push('answered'))")
+	page.Expect("CORS", "Failed to load", "htmx:", "blocked")
+	page.press("outer", "add")
+	page.Wait("happened.includes('answered')")
+	if page.token("outer") != before {
+		t.Error("the token has changed")
+	}
+	page.Want("document.querySelector('#in')", "")
+}
+
+// The middleware has the browser itself go to another origin.
+func TestRedirectLeftToTheBrowser(t *testing.T) {
 	for _, driver := range []Driver{forms, fetches, htmx4} {
 		for _, status := range []int{302, 303, 307, 308} {
 			for _, pad := range []string{"", "&pad=4000"} {
@@ -158,7 +209,7 @@ func TestRedirectElsewhere(t *testing.T) {
 }
 
 // An XMLHttpRequest would follow every redirect. The middleware has the browser go there.
-func TestRedirectElsewhereOfHtmx2(t *testing.T) {
+func TestRedirectOfHtmx2LeftToTheBrowser(t *testing.T) {
 	site := newSite(t)
 	site.policy = ""
 	url, got := elsewhere(t)

@@ -54,11 +54,12 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 
 // Site serves counters, and lets a test hold answers back and delete the data.
 type Site struct {
-	t      *testing.T
-	URL    string
-	mw     *pagestate.Middleware
-	mux    *http.ServeMux
-	server *httptest.Server
+	redirect http.Handler // in front of the middleware, nil for none
+	t        *testing.T
+	URL      string
+	mw       *pagestate.Middleware
+	mux      *http.ServeMux
+	server   *httptest.Server
 
 	mu       sync.Mutex
 	gone     map[string]bool // names whose data was deleted
@@ -76,6 +77,23 @@ type Site struct {
 // answer is what a test lets the site answer to a form. The counter is that of the
 // root around it.
 type answer func(w http.ResponseWriter, r *http.Request, c *Counter) error
+
+// behindProxy answers what is posted with the redirect of redirectInFront, if there is
+// one.
+func (s *Site) behindProxy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.redirect != nil && r.Method == "POST" {
+			s.redirect.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// redirectInFront has a redirect answer that the middleware does not see.
+func (s *Site) redirectInFront(url string, status int) {
+	s.redirect = http.RedirectHandler(url, status)
+}
 
 func newSite(t *testing.T) *Site {
 	t.Helper()
@@ -124,7 +142,7 @@ func newSite(t *testing.T) *Site {
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.Handle("GET /{htmx}/htmx.min.js", http.FileServer(http.Dir("../static")))
 	s.mux = mux
-	s.server = httptest.NewServer(s.watch(mw.Handler(mux)))
+	s.server = httptest.NewServer(s.watch(s.behindProxy(mw.Handler(mux))))
 	s.URL = s.server.URL
 	t.Cleanup(s.server.Close)
 	return s
