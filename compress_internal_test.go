@@ -59,7 +59,8 @@ func TestCompressedTokensAreCheap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.keys = m.newKeyring(m.secrets.Load(), Owner{})
+		keys := m.keyring(m.secrets.Load(), Owner{})
+		in.keys = &keys
 		if _, err := in.seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,8 @@ func TestCompressedData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.keys = m.newKeyring(m.secrets.Load(), Owner{})
+	keys := m.keyring(m.secrets.Load(), Owner{})
+	in.keys = &keys
 	if _, err := in.seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}

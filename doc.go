@@ -132,7 +132,7 @@ package pagestate
 //	    arrived                   passes tokens over that are older than what was carried
 //	    openActing
 //	      Middleware.checkToken   token.CheckForm: before the session is read
-//	      visitor.existing        Binding.Existing, Options.User, newKeyring
+//	      visitor.existing        Binding.Existing, Options.User, keyring
 //	      Middleware.authenticate Keyring.Open, token.ParseEnvelope
 //	      Middleware.resume
 //	        Ages.Check, checkComponent, decompressData, Plan.Decode

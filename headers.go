@@ -42,7 +42,12 @@ func keepPrivate(h http.Header, own string) (replaced []string) {
 // which overrules it: those of RFC 9213, and nginx's, Akamai's and the one of
 // Fastly and others.
 func isCacheControl(name string) bool {
-	if len(name) < len("Edge-Control") || !strings.ContainsRune("lLsS", rune(name[len(name)-1])) {
+	if len(name) < len("Edge-Control") {
+		return false
+	}
+	switch name[len(name)-1] {
+	case 'l', 'L', 's', 'S':
+	default:
 		return false // most headers, for less
 	}
 	switch name = http.CanonicalHeaderKey(name); name {

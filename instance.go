@@ -68,7 +68,7 @@ func (k *keyring) current() *token.Keyring {
 	return &current
 }
 
-func (m *Middleware) newKeyring(secrets *token.Secrets, o Owner) *keyring {
+func (m *Middleware) keyring(secrets *token.Secrets, o Owner) keyring {
 	if m.unbound {
 		o.Session = ""
 	}
@@ -79,7 +79,7 @@ func (m *Middleware) newKeyring(secrets *token.Secrets, o Owner) *keyring {
 	case m.opt.User != nil:
 		kind = token.Anonymous
 	}
-	return &keyring{m: m, Keyring: secrets.Keyring(token.Owner{
+	return keyring{m: m, Keyring: secrets.Keyring(token.Owner{
 		Purpose:  m.opt.Purpose,
 		Binding:  bindingKind(m.opt.Session),
 		Session:  o.Session,

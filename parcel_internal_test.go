@@ -19,9 +19,9 @@ func FuzzParcel(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	keys := m.newKeyring(m.secrets.Load(), Owner{Session: id})
+	keys := m.keyring(m.secrets.Load(), Owner{Session: id})
 	whole := parcel{acted: 1, anew: true, tokens: []string{"AAAA", "BBBB"}}
-	text, err := whole.print(keys, id)
+	text, err := whole.print(&keys, id)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func FuzzParcel(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := parseParcel(keys, id, base64.RawURLEncoding.EncodeToString(append(content[:len(content):len(content)], signature...)))
+		p, err := parseParcel(&keys, id, base64.RawURLEncoding.EncodeToString(append(content[:len(content):len(content)], signature...)))
 		if err != nil {
 			return
 		}

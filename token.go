@@ -82,7 +82,8 @@ func (m *Middleware) Seal(o Owner, state any) (token string, err error) {
 	if err != nil {
 		return "", err
 	}
-	in.keys = m.newKeyring(m.secrets.Load(), o)
+	keys := m.keyring(m.secrets.Load(), o)
+	in.keys = &keys
 	return in.sealAlone(context.Background())
 }
 
@@ -124,13 +125,12 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 	if !m.owns(o) {
 		return instance{}, errNoSession
 	}
-	keys := m.newKeyring(m.secrets.Load(), o)
-	a, err := m.authenticate(keys, token)
+	around := &opening{Context: ctx, keys: m.keyring(m.secrets.Load(), o)}
+	a, err := m.authenticate(&around.keys, token)
 	if err != nil {
 		return instance{}, err
 	}
-	around := &opening{Context: ctx, keys: keys}
-	return m.resume(around, keys, a, &around.fetched, asSaved)
+	return m.resume(around, &around.keys, a, &around.fetched, asSaved)
 }
 
 // opening is what a token that comes without a request is opened with, in one
@@ -138,13 +138,13 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 // fetched.
 type opening struct {
 	context.Context
-	keys    *keyring
+	keys    keyring
 	fetched fetched
 }
 
 func (o *opening) Value(key any) any {
 	if key == (owner.Key{}) {
-		return tokenOwner{o.keys}
+		return tokenOwner{&o.keys}
 	}
 	return o.Context.Value(key)
 }

@@ -26,6 +26,7 @@ type visitor struct {
 
 	mu      sync.Mutex
 	keys    *keyring // of the owner, nil until the binding was asked
+	first   keyring  // what keys points to until Ensure or Renew make another owner
 	cookies []string // Set-Cookie lines of the binding
 	begun   bool     // whether the response has, so that no cookie leaves any more
 }
@@ -125,14 +126,14 @@ func (v *visitor) ask() (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := v.m.newKeyring(v.secrets, o)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.keys = keys
+	v.first = v.m.keyring(v.secrets, o)
+	v.keys = &v.first
 	if o.Session == "" {
 		v.cookies = strays(v.m.opt.Session, v.r)
 	}
-	return keys, nil
+	return v.keys, nil
 }
 
 // toRenew is the owner that a renewal ends.
@@ -175,7 +176,8 @@ func (v *visitor) become(o Owner, h http.Header) (*keyring, error) {
 	if v.keys != nil {
 		v.keys.ended.Store(true)
 	}
-	v.keys = v.m.newKeyring(v.secrets, o)
+	keys := v.m.keyring(v.secrets, o)
+	v.keys = &keys
 	return v.keys, nil
 }
 
