@@ -960,7 +960,11 @@ func TestRedirectErrors(t *testing.T) {
 		"after the first byte": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			fmt.Fprint(w, "body")
 			return pagestate.Redirect(w, r, "/", wz)
-		}, "the first byte has left"},
+		}, "pagestate: Redirect: the first byte has left"},
+		"plain after the first byte": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+			fmt.Fprint(w, "body")
+			return pagestate.Redirect(w, r, "/")
+		}, "pagestate: Redirect: the first byte has left"},
 		"another site": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			return pagestate.Redirect(w, r, "//evil.example/"+private, wz)
 		}, "names a scheme or a host"},
