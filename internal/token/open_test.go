@@ -32,6 +32,7 @@ func TestAnotherLanguageOpensTokens(t *testing.T) {
 	}
 	t.Log(tokenRunPython(t, "--check", tokenVectorsFile))
 	t.Log(tokenRunPython(t, "--check-changed", changedVectorsFile))
+	t.Log(tokenRunPython(t, "--check-changed", invalidVectorsFile))
 
 	secret := make([]byte, 32)
 	rand.Read(secret)
