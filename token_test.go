@@ -4,7 +4,9 @@ package pagestate_test
 // component, and sealing and opening without a request.
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -723,4 +725,34 @@ func TestSetSecretsUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	visitors.Wait()
+}
+
+// A token shows the time and the length, and nothing of the state.
+func TestTokenHidesTheState(t *testing.T) {
+	type note struct{ Text string }
+	r := pagestate.NewRegistry()
+	pagestate.Register[note](r, "note")
+	mw, err := pagestate.New(r, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Cookie(http.Cookie{Name: "session"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(text string) []byte {
+		b, err := base64.URLEncoding.DecodeString(mustSeal(t, mw, ada, &note{text}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	text := strings.Repeat("a secret remark ", 8)
+	first, second, other := seal(text), seal(text), seal(strings.Repeat("another remark. ", 8))
+	for _, open := range []string{"secret", "note", "Text", ada.Session} {
+		testkit.Want(t, "the token holds "+open, bytes.Contains(first, []byte(open)), false)
+	}
+	const encrypted = 9 // after the version and the time
+	for name, b := range map[string][]byte{"the same state": second, "another state": other} {
+		testkit.Want(t, "length of "+name, len(b), len(first))
+		for i := encrypted; i+16 <= len(b); i += 16 {
+			testkit.Want(t, "a block of "+name+" is the same", bytes.Contains(first, b[i:i+16]), false)
+		}
+	}
 }

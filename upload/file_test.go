@@ -536,3 +536,24 @@ func TestATokenWithoutARequest(t *testing.T) {
 	_, err = x.mw.Open(t.Context(), other, token)
 	testkit.Want(t, "stale", errors.Is(err, pagestate.ErrStale), true)
 }
+
+// Whoever can read the store learns nothing of whose the files are.
+func TestStoreDoesNotSayWhose(t *testing.T) {
+	dir := t.TempDir()
+	x := newSiteWith(t, newDir(t, dir), upload.Options{}, pagestate.Options{
+		User: func(r *http.Request) string { return testkit.UserOf(r.Context()) },
+	})
+	v := x.visitor()
+	v.user = "ada.lovelace@example.com"
+	v.mustSend("a.txt", "content")
+	session := v.Jar.Cookies(v.Request("GET", "/", nil).URL)[0].Value
+	for _, name := range contentOf(t, dir) {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"session": session, "user": v.user} {
+			testkit.Want(t, name+" names the "+what, strings.Contains(name+string(content), text), false)
+		}
+	}
+}
