@@ -965,6 +965,10 @@ func TestRedirectErrors(t *testing.T) {
 			fmt.Fprint(w, "body")
 			return pagestate.Redirect(w, r, "/")
 		}, "pagestate: Redirect: the first byte has left"},
+		"after Discard": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+			pagestate.Discard(r.Context())
+			return pagestate.Redirect(w, r, "/", wz)
+		}, "carrying a state: the handler has failed"},
 		"another site": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			return pagestate.Redirect(w, r, "//evil.example/"+private, wz)
 		}, "names a scheme or a host"},
