@@ -1370,6 +1370,15 @@ func TestArrivingIsPrivate(t *testing.T) {
 
 		page = b.follow(b.Send(b.Request("POST", "/go/late", nil)))
 		testkit.WantText(t, "page", page.Body, "begun <nil> pagestate: the first byte has left without the headers that keep it from caches")
+
+		a.mux.HandleFunc("GET /linked", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			link, err := pagestate.Link(r, "/done", &wizardNotice{private})
+			fmt.Fprint(w, link, err)
+		})
+		page = b.Get("/linked")
+		testkit.WantText(t, "page", page.Body, "/done?page_state=")
+		testkit.Want(t, "Cache-Control with a link", page.Header.Get("Cache-Control"), "private, no-cache")
 	})
 }
 
