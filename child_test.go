@@ -681,6 +681,33 @@ func TestChildAfterRenew(t *testing.T) {
 	})
 }
 
+// A further token is of the owner before Renew, and not of the one after it.
+func TestFromOrAttachAfterRenew(t *testing.T) {
+	c := newChildApp(t, pagestate.Options{})
+	tokens := c.open()
+	c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
+		owner, err := c.app.mw.Owner(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, mustSeal(t, c.app.mw, owner, &childOther{7}))
+	})
+	for _, renewed := range []bool{false, true} {
+		want := 7
+		c.handle(tokens, func(w http.ResponseWriter, r *http.Request) {
+			if renewed {
+				testkit.Want(t, "renewed", c.app.mw.Renew(w, r), nil)
+				want = 1
+			}
+			other, err := pagestate.FromOrAttach(r.Context(), &childOther{1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			testkit.Want(t, fmt.Sprint("the state, with Renew ", renewed), *other, childOther{want})
+		})
+	}
+}
+
 func (c *childApp) mustItemOf(r *http.Request, parent any, key string) *childItem {
 	c.t.Helper()
 	item, err := pagestate.Child[childItem](r.Context(), parent, key, nil)
