@@ -708,6 +708,24 @@ func TestFromOrAttachAfterRenew(t *testing.T) {
 	}
 }
 
+// A page may show several states of one component. FromOrAttach finds its own among
+// them, and not one that the handler has attached.
+func TestFromOrAttachBesideAttached(t *testing.T) {
+	c := newChildApp(t, pagestate.Options{})
+	c.handle(c.open(), func(w http.ResponseWriter, r *http.Request) {
+		c.attach(r, &childOther{5})
+		var found [2]*childOther
+		for i := range found {
+			var err error
+			if found[i], err = pagestate.FromOrAttach(r.Context(), &childOther{i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		testkit.Want(t, "the first", *found[0], childOther{0})
+		testkit.Want(t, "the second is the first", found[1] == found[0], true)
+	})
+}
+
 func (c *childApp) mustItemOf(r *http.Request, parent any, key string) *childItem {
 	c.t.Helper()
 	item, err := pagestate.Child[childItem](r.Context(), parent, key, nil)
