@@ -94,6 +94,8 @@ func (c *childApp) attach(r *http.Request, state any, opts ...pagestate.AttachOp
 		err = pagestate.Attach(r.Context(), state, opts...)
 	case *childItem:
 		err = pagestate.Attach(r.Context(), state, opts...)
+	default:
+		c.t.Fatalf("attach does not know %T", state)
 	}
 	testkit.Want(c.t, "attached", err, nil)
 }
@@ -713,7 +715,7 @@ func TestFromOrAttachAfterRenew(t *testing.T) {
 func TestFromOrAttachBesideAttached(t *testing.T) {
 	c := newChildApp(t, pagestate.Options{})
 	c.handle(c.open(), func(w http.ResponseWriter, r *http.Request) {
-		c.attach(r, &childOther{5})
+		testkit.Want(t, "attached", pagestate.Attach(r.Context(), &childOther{5}), nil)
 		var found [2]*childOther
 		for i := range found {
 			var err error
