@@ -118,6 +118,52 @@ func TestMissingStateSaysWhy(t *testing.T) {
 	}
 }
 
+func TestMissingStateInJSONSaysWhy(t *testing.T) {
+	source := pagestate.JSONSource("state").Children([]string{"call", "children"}, "token", "children")
+	a := newCounterApp(t, pagestate.Options{
+		MaxTokenBytes: 1 << 10,
+		Sources:       []pagestate.Source{pagestate.FormSource("page_state"), source, source.InForm("call")},
+	})
+	b := a.browser()
+	token := b.Get("/").Field()
+	json := func(children string) string { return `{"state":"` + token + `","call":{"children":` + children + `}}` }
+	call := "call=" + json("null")
+	long := "@f=" + strings.Repeat("b", 2<<20)
+	for _, test := range []struct {
+		name        string
+		body        string
+		contentType string
+		encoding    string
+		status      int
+		cause       string
+	}{
+		{"the token", json("null"), sourceJSON, "", 200, ""},
+		{"the token behind a file", sourceParts("@f=b", call), sourceMultipart, "", 200, ""},
+		{"the token before a long file", sourceParts(call, long), sourceMultipart, "", 200, ""},
+		{"behind a long file", sourceParts(long, call), sourceMultipart, "", 413, `in the field \"call\": the body goes on beyond the limit`},
+		{"behind too many parts", sourceParts(append(make([]string, 1001), call)...), sourceMultipart, "", 400, "more than 1001 parts"},
+		{"twice in a form", sourceParts(call, call), sourceMultipart, "", 400, "the form has the field twice"},
+		{"in a compressed form", sourceParts(call), "multipart/form-data; boundary=c", "gzip", 400, "Content-Encoding"},
+		{"in a malformed form", "--b\r\nno colon" + token, sourceMultipart, "", 400, `the JSON member \"state\" in the field \"call\": the form is malformed`},
+		{"an object of children", json(`{"token":"` + token + `"}`), sourceJSON, "", 400, `the JSON member \"call.children\" is not an array`},
+		{"a child that is a string", json(`["` + token + `"]`), sourceJSON, "", 400, `the JSON member \"call.children\" is not an array`},
+		{"too many children", json("[" + strings.Repeat("{},", 1000) + "{}]"), sourceJSON, "", 413, "more than 1000 children"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a.log.Reset()
+			r := b.Request("POST", "/increment", strings.NewReader(test.body))
+			r.Header.Set("Content-Type", test.contentType)
+			if test.encoding != "" {
+				r.Header.Set("Content-Encoding", test.encoding)
+			}
+			testkit.Want(t, "status", b.Send(r).StatusCode, test.status)
+			testkit.WantText(t, "log", a.log.String(), test.cause)
+			wantNothingSecret(t, a.log.String(), nil)
+			testkit.Want(t, "an error", strings.Contains(a.log.String(), "level=ERROR"), false)
+		})
+	}
+}
+
 // A method may be as long as the headers, and is a visitor's choice.
 func TestLongMethodInTheLog(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})

@@ -549,6 +549,16 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"a cut-off in the future", func(o *pagestate.Options) { o.NotBefore = time.Now().Add(time.Minute) }, "Options.NotBefore is in the future"},
 		{"a nil source", func(o *pagestate.Options) { o.Sources = []pagestate.Source{nil} }, "Options.Sources has none"},
 		{"a source without a name", func(o *pagestate.Options) { o.Sources = []pagestate.Source{pagestate.FormSource("")} }, "Options.Sources has none"},
+		{"a JSON source without a path", func(o *pagestate.Options) { o.Sources = []pagestate.Source{pagestate.JSONSource()} }, "Options.Sources has none"},
+		{"a JSON source in a form without a field", func(o *pagestate.Options) {
+			o.Sources = []pagestate.Source{pagestate.JSONSource("state").InForm("")}
+		}, "Options.Sources has none"},
+		{"a JSON source of children without a path", func(o *pagestate.Options) {
+			o.Sources = []pagestate.Source{pagestate.JSONSource("state").Children(nil, "token", "")}
+		}, "Options.Sources has none"},
+		{"a JSON source of children without a key", func(o *pagestate.Options) {
+			o.Sources = []pagestate.Source{pagestate.JSONSource("state").Children([]string{"children"}, "", "")}
+		}, "Options.Sources has none"},
 		{"no source", func(o *pagestate.Options) { o.Sources = []pagestate.Source{} }, "Options.Sources has none"},
 		{"too many tokens", func(o *pagestate.Options) { o.MaxTokens = 1001 }, "Options.MaxTokens is 1001"},
 		{"tokens too large", func(o *pagestate.Options) { o.MaxTokenBytes = 1<<30 + 1 }, "Options.MaxTokenBytes is more than 1 GiB"},

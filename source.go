@@ -1,7 +1,6 @@
 package pagestate
 
-// This file finds the tokens in a request: in a header, a form field or a JSON
-// field. It hands them over as they were sent. How many may come, how long each
+// This file finds the tokens in a request: in a header, a form field or JSON. It hands them over as they were sent. How many may come, how long each
 // may be and whether one is genuine is decided elsewhere (middleware.go,
 // token.go). The body that can be read again after a source has looked into it
 // is in internal/replay.
@@ -49,9 +48,9 @@ func (e *notLooked) Error() string { return e.cause.Error() }
 func (e *notLooked) Unwrap() error { return e.cause }
 
 // isTooLarge reports whether the body is longer than the source may look, or than
-// http.MaxBytesReader lets anybody read.
+// http.MaxBytesReader lets anybody read, or holds too many tokens to find them all.
 func (e *notLooked) isTooLarge() bool {
-	return errors.Is(e.cause, replay.ErrLimit) || isBodyTooLarge(e.cause)
+	return errors.Is(e.cause, replay.ErrLimit) || errors.Is(e.cause, errManyChildren) || isBodyTooLarge(e.cause)
 }
 
 // maxFound is how many tokens a source yields at most, and how many parts of a
@@ -131,7 +130,7 @@ func (s formSource) Tokens(r *http.Request, limit int64) ([]string, error) {
 			found = nonEmpty(urlencodedValues(body, s.field))
 		}
 	case "multipart/form-data":
-		found, err = multipartValues(replay.Peek(r, limit), params["boundary"], s.field)
+		found, err = multipartValues(replay.Peek(r, limit), params["boundary"], s.field, stopAtFile)
 		found = nonEmpty(found)
 	default:
 		return nil, nil
@@ -186,9 +185,16 @@ var (
 	errMalformed  = errors.New("the form is malformed")
 )
 
-// multipartValues returns the values of field that come before the first file.
-// With an error, it did not look at the whole form.
-func multipartValues(body io.Reader, boundary, field string) ([]string, error) {
+// What multipartValues does at a file that comes before any value.
+const (
+	stopAtFile = false
+	passFile   = true
+)
+
+// multipartValues returns the values of field that come before a file. The files in
+// front of them are passed over if passes says so. With an error, it did not look at
+// the whole form.
+func multipartValues(body io.Reader, boundary, field string, passes bool) ([]string, error) {
 	var found []string
 	read := &faultReader{Reader: body}
 	parts := multipart.NewReader(read, boundary)
@@ -201,6 +207,9 @@ func multipartValues(body io.Reader, boundary, field string) ([]string, error) {
 			return nil, read.why(err)
 		}
 		if part.FileName() != "" {
+			if passes && len(found) == 0 {
+				continue
+			}
 			return found, errBehindFile
 		}
 		if part.FormName() != field {
@@ -252,58 +261,279 @@ func (r *faultReader) why(err error) error {
 // handler's decoder might take the other one. Nor does anything of another type
 // on the path, malformed JSON, nesting deeper than encoding/json accepts, a
 // body longer than the limit, or an empty path.
-func JSONSource(path ...string) Source {
-	return jsonSource{slices.Clone(path)}
+func JSONSource(path ...string) JSONTokens {
+	return JSONTokens{path: slices.Clone(path)}
 }
 
-type jsonSource struct{ path []string }
+// JSONTokens is the source that [JSONSource] makes. Its methods make others, and
+// leave it as it is. The zero JSONTokens finds nothing.
+type JSONTokens struct {
+	path     []string
+	children *jsonChildren // nil if there are none
+	inForm   bool
+	field    string // of a form, which holds the JSON
+}
 
-func (s jsonSource) Tokens(r *http.Request, limit int64) ([]string, error) {
-	mediaType, _ := contentType(r)
-	if len(s.path) == 0 || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
+// jsonChildren says where JSON holds the tokens of children.
+type jsonChildren struct {
+	path          []string // to an array of objects
+	token, nested string   // keys in each of these
+}
+
+// Children returns a source that finds the tokens of children too, for [Child],
+// behind those of s. The keys of path lead to an array that holds an object for each
+// child. The value of its key token is the child's token. The value of its key nested
+// is an array of such objects for the child's own children; "" means that they have
+// none.
+//
+// An array that is missing or null has no children, and a child whose token is
+// missing, null or empty is passed over. If anything else is not as described, or
+// one of these keys occurs twice in its object, the source finds no token at all and
+// says why. The tokens may be 1000 in all.
+func (s JSONTokens) Children(path []string, token, nested string) JSONTokens {
+	s.children = &jsonChildren{slices.Clone(path), token, nested}
+	return s
+}
+
+// InForm returns a source that finds what s does, but in the JSON that a form holds
+// in the field of that name, as a value and not as a file. The form is of type
+// multipart/form-data. A form that has the field twice has no token.
+//
+// The field may come behind files, unlike that of [FormSource]: those files are held
+// in memory then, and count against the limit with everything else up to the end of
+// the field. In front of files it is found however long they are.
+//
+// If the form was parsed before, the field comes from r.MultipartForm.
+func (s JSONTokens) InForm(field string) JSONTokens {
+	s.inForm, s.field = true, field
+	return s
+}
+
+// Tokens implements [Source].
+func (s JSONTokens) Tokens(r *http.Request, limit int64) ([]string, error) {
+	if s.findsNothing() || !s.isIn(r) {
 		return nil, nil
 	}
-	value, err := replay.PeekAll(r, limit)
-	for _, key := range s.path {
-		value = jsonMember(value, key)
+	data, err := s.read(r, limit)
+	if err != nil {
+		return nil, whyNone(r, s.where(), err)
 	}
-	if found := nonEmpty(jsonStrings(value)); len(found) > 0 {
-		return found, nil
+	found, err := s.find(data)
+	if err != nil || len(found) == 0 {
+		return nil, whyNone(r, s.where(), err)
 	}
-	return nil, whyNone(r, fmt.Sprintf("the JSON member %q", strings.Join(s.path, ".")), err)
+	return found, nil
 }
 
-// jsonMember returns the value of key in the object that data begins with. It
-// returns nil if there is not exactly one, and reads the object to its end to
-// know.
-func jsonMember(data []byte, key string) []byte {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+func (s JSONTokens) findsNothing() bool {
+	c := s.children
+	return len(s.path) == 0 || s.inForm && s.field == "" || c != nil && (len(c.path) == 0 || c.token == "")
+}
+
+// where says where the tokens are looked for.
+func (s JSONTokens) where() string {
+	member := jsonName(s.path)
+	if s.inForm {
+		return fmt.Sprintf("%s in the field %q", member, s.field)
+	}
+	return member
+}
+
+func jsonName(path []string) string {
+	return fmt.Sprintf("the JSON member %q", strings.Join(path, "."))
+}
+
+// isIn reports whether r is of the type that the source looks at.
+func (s JSONTokens) isIn(r *http.Request) bool {
+	mediaType, _ := contentType(r)
+	if s.inForm {
+		return r.MultipartForm != nil || mediaType == "multipart/form-data"
+	}
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+var errFieldTwice = errors.New("the form has the field twice")
+
+// read returns the JSON that r holds, nil if there is none.
+func (s JSONTokens) read(r *http.Request, limit int64) ([]byte, error) {
+	if !s.inForm {
+		return replay.PeekAll(r, limit)
+	}
+	values, err := s.fieldOf(r, limit)
+	switch {
+	case len(values) > 1:
+		return nil, errFieldTwice
+	case len(values) == 0:
+		return nil, err
+	case int64(len(values[0])) > limit: // of a form that somebody else has parsed
+		return nil, replay.ErrLimit
+	}
+	return []byte(values[0]), nil
+}
+
+func (s JSONTokens) fieldOf(r *http.Request, limit int64) ([]string, error) {
+	if r.MultipartForm != nil {
+		return r.MultipartForm.Value[s.field], nil
+	}
+	_, params := contentType(r)
+	return multipartValues(replay.Peek(r, limit), params["boundary"], s.field, passFile)
+}
+
+// find returns the tokens in JSON, those of children last. Without one for the
+// component that acts there are none: the first would be taken for it.
+func (s JSONTokens) find(data []byte) ([]string, error) {
+	acting, _ := jsonAt(data, s.path)
+	found := nonEmpty(jsonStrings(acting))
+	if len(found) == 0 || s.children == nil {
+		return found, nil
+	}
+	array, ok := jsonAt(data, s.children.path)
+	if array == nil && ok {
+		return found, nil
+	}
+	tree := &jsonTree{dec: json.NewDecoder(bytes.NewReader(array)), jsonChildren: *s.children, n: len(found), found: found}
+	if err := tree.readArray(); err != nil {
+		return nil, fmt.Errorf("%s %w", jsonName(s.children.path), err)
+	}
+	return tree.found, nil
+}
+
+var (
+	errNoChildren   = errors.New("is not an array of objects with the keys of Children, each once, and tokens in them")
+	errManyChildren = fmt.Errorf("has more than %d children", maxTokens)
+)
+
+// jsonTree reads the tokens of children in one pass, however deep they are.
+type jsonTree struct {
+	dec *json.Decoder
+	jsonChildren
+	n       int // how many tokens there are, if each object so far has one
+	found   []string
+	skipped json.RawMessage // used again
+}
+
+// readArray reads an array of objects, or null.
+func (t *jsonTree) readArray() error {
+	start, err := t.dec.Token()
+	if err != nil || start != nil && start != json.Delim('[') {
+		return errNoChildren
+	}
+	if start == nil {
 		return nil
 	}
-	var found, value json.RawMessage
+	for t.dec.More() {
+		if err := t.readObject(); err != nil {
+			return err
+		}
+	}
+	return t.readEnd()
+}
+
+// readObject reads a child. What counts them also bounds how deep this recurses.
+func (t *jsonTree) readObject() error {
+	if start, err := t.dec.Token(); err != nil || start != json.Delim('{') {
+		return errNoChildren
+	}
+	if t.n++; t.n > maxTokens {
+		return errManyChildren
+	}
+	var tokens, arrays int
+	for t.dec.More() {
+		key, err := t.dec.Token()
+		switch {
+		case err != nil:
+			err = errNoChildren
+		case key == t.token:
+			tokens++
+			err = t.readToken()
+		case key == t.nested && t.nested != "":
+			arrays++
+			err = t.readArray()
+		default:
+			err = t.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if tokens > 1 || arrays > 1 {
+		return errNoChildren
+	}
+	return t.readEnd()
+}
+
+// readToken reads a token, or null.
+func (t *jsonTree) readToken() error {
+	value, err := t.dec.Token()
+	token, isString := value.(string)
+	if err != nil || value != nil && !isString {
+		return errNoChildren
+	}
+	if token != "" {
+		t.found = append(t.found, token)
+	}
+	return nil
+}
+
+// readEnd reads the end of an array or an object.
+func (t *jsonTree) readEnd() error {
+	if _, err := t.dec.Token(); err != nil {
+		return errNoChildren
+	}
+	return nil
+}
+
+// skip reads any value, as jsonMember does.
+func (t *jsonTree) skip() error {
+	if err := t.dec.Decode(&t.skipped); err != nil {
+		return errNoChildren
+	}
+	return nil
+}
+
+// jsonAt returns the value that path leads to, nil if there is none. ok reports
+// whether the objects on the way were objects, with each key of it at most once.
+func jsonAt(data []byte, path []string) (value []byte, ok bool) {
+	for _, key := range path {
+		if data, ok = jsonMember(data, key); data == nil {
+			return nil, ok
+		}
+	}
+	return data, true
+}
+
+// jsonMember returns the value of key in the object that data begins with, nil if
+// there is none. It reads the object to its end: ok reports whether it is one that has
+// the key at most once. The value is a part of data.
+func jsonMember(data []byte, key string) (found []byte, ok bool) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil, false
+	}
+	var value json.RawMessage
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
-			return nil
+			return nil, false
 		}
 		// A RawMessage is skipped by a state machine, which neither recurses
 		// nor nests without bound.
 		if err := dec.Decode(&value); err != nil {
-			return nil
+			return nil, false
 		}
 		if name != key {
 			continue
 		}
 		if found != nil {
-			return nil
+			return nil, false
 		}
-		found = slices.Clone(value) // value is used again
+		end := dec.InputOffset()
+		found = data[end-int64(len(value)) : end] // value is used again
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil
+		return nil, false
 	}
-	return found
+	return found, true
 }
 
 // jsonStrings returns the string, or the strings of the array, that data
@@ -340,8 +570,8 @@ func findsNothing(s Source) bool {
 		return s.name == ""
 	case formSource:
 		return s.field == ""
-	case jsonSource:
-		return len(s.path) == 0
+	case JSONTokens:
+		return s.findsNothing()
 	}
 	return false
 }

@@ -317,28 +317,169 @@ func TestJSONSource(t *testing.T) {
 }
 
 func TestJSONSourceKeepsItsOwnPath(t *testing.T) {
-	path := []string{"page_state"}
+	path, children := []string{"page_state"}, []string{"children"}
 	source := pagestate.JSONSource(path...)
-	path[0] = "x"
-	r := sourceRequest(t, "POST", sourceJSON, strings.NewReader(`{"page_state":"t"}`))
-	sourceWant(t, sourceAsk(t, source, sourceLimit, r), []string{"t"}, `{"page_state":"t"}`)
+	all := source.Children(children, "token", "children")
+	path[0], children[0] = "x", "x"
+	const body = `{"page_state":"t","children":[{"token":"a"}]}`
+	for _, test := range []struct {
+		source pagestate.Source
+		want   []string
+	}{{all, []string{"t", "a"}}, {source, []string{"t"}}} {
+		r := sourceRequest(t, "POST", sourceJSON, strings.NewReader(body))
+		sourceWant(t, sourceAsk(t, test.source, sourceLimit, r), test.want, body)
+	}
+}
+
+// sourceTree looks where a component framework sends the tokens of a page.
+var sourceTree = pagestate.JSONSource("call", "state").Children([]string{"call", "children"}, "token", "children")
+
+func TestJSONSourceChildren(t *testing.T) {
+	flat := pagestate.JSONSource("call", "state").Children([]string{"children"}, "token", "")
+	tests := []struct {
+		name   string
+		source pagestate.Source
+		body   string
+		want   []string
+	}{
+		{"children", sourceTree, `{"call":{"children":[{"token":"a"},{"token":"b"}],"state":"t"}}`, []string{"t", "a", "b"}},
+		{"children of children", sourceTree, `{"call":{"state":"t","children":[{"token":"a","children":[{"token":"b","children":[{"token":"c"}]}]},{"token":"d"}]}}`, []string{"t", "a", "b", "c", "d"}},
+		{"children first", sourceTree, `{"call":{"state":"t","children":[{"children":[{"token":"b"}],"token":"a"}]}}`, []string{"t", "b", "a"}},
+		{"other members", sourceTree, `{"call":{"state":"t","children":[{"x":{"token":"no","children":[{"token":"no"}]},"token":"a","y":[1e999]}],"x":1}}`, []string{"t", "a"}},
+		{"an array of tokens", sourceTree, `{"call":{"state":["t","u"],"children":[{"token":"a"}]}}`, []string{"t", "u", "a"}},
+		{"white space and escapes", sourceTree, ` {"call" : {"state":"t", "children" : [ { "tok\u0065n" : "\u0061" } ] } } }`, []string{"t", "a"}},
+		{"no deeper", flat, `{"call":{"state":"t"},"children":[{"token":"a","":[{"token":"no"}],"children":[{"token":"no"}]}]}`, []string{"t", "a"}},
+
+		{"no array", sourceTree, `{"call":{"state":"t"}}`, []string{"t"}},
+		{"null", sourceTree, `{"call":{"state":"t","children":null}}`, []string{"t"}},
+		{"empty array", sourceTree, `{"call":{"state":"t","children":[]}}`, []string{"t"}},
+		{"nothing inside", sourceTree, `{"call":{"state":"t","children":[{"token":"a","children":[]},{"token":"b","children":null}]}}`, []string{"t", "a", "b"}},
+		{"without a token", sourceTree, `{"call":{"state":"t","children":[{},{"token":null},{"token":""},{"children":[{"token":"a"}]}]}}`, []string{"t", "a"}},
+
+		{"nothing for the component that acts", sourceTree, `{"call":{"children":[{"token":"a"}]}}`, nil},
+		{"an empty token for it", sourceTree, `{"call":{"state":"","children":[{"token":"a"}]}}`, nil},
+		{"a number for it", sourceTree, `{"call":{"state":1,"children":[{"token":"a"}]}}`, nil},
+		{"two for it", sourceTree, `{"call":{"state":"t","state":"t","children":[{"token":"a"}]}}`, nil},
+
+		{"an object", sourceTree, `{"call":{"state":"t","children":{"token":"a"}}}`, nil},
+		{"a string", sourceTree, `{"call":{"state":"t","children":"a"}}`, nil},
+		{"strings", sourceTree, `{"call":{"state":"t","children":["a"]}}`, nil},
+		{"null in the array", sourceTree, `{"call":{"state":"t","children":[null]}}`, nil},
+		{"an array in the array", sourceTree, `{"call":{"state":"t","children":[[{"token":"a"}]]}}`, nil},
+		{"a number for a token", sourceTree, `{"call":{"state":"t","children":[{"token":"a"},{"token":1}]}}`, nil},
+		{"an array for a token", sourceTree, `{"call":{"state":"t","children":[{"token":["a"]}]}}`, nil},
+		{"an object inside", sourceTree, `{"call":{"state":"t","children":[{"token":"a","children":{}}]}}`, nil},
+		{"twice", sourceTree, `{"call":{"state":"t","children":[{"token":"a"}],"children":[]}}`, nil},
+		{"twice, escaped", sourceTree, `{"call":{"state":"t","children":[],"childre\u006e":[{"token":"a"}]}}`, nil},
+		{"twice on the way", sourceTree, `{"call":{"state":"t","children":[{"token":"a"}]},"call":{}}`, nil},
+		{"a token twice", sourceTree, `{"call":{"state":"t","children":[{"token":"a","token":"a"}]}}`, nil},
+		{"a token twice, once null", sourceTree, `{"call":{"state":"t","children":[{"token":"a","token":null}]}}`, nil},
+		{"children twice inside", sourceTree, `{"call":{"state":"t","children":[{"children":[{"token":"a"}],"children":[]}]}}`, nil},
+		{"nothing on the way", flat, `{"children":[{"token":"a"}]}`, nil},
+		{"truncated", sourceTree, `{"call":{"state":"t","children":[{"token":"a"`, nil},
+		{"malformed behind", sourceTree, `{"call":{"state":"t","children":[{"token":"a"}]},}`, nil},
+		{"malformed inside", sourceTree, `{"call":{"state":"t","children":[{"token":"a",}]}}`, nil},
+
+		{"no keys", pagestate.JSONSource("call", "state").Children(nil, "token", ""), `{"call":{"state":"t"}}`, nil},
+		{"no path", pagestate.JSONSource().Children([]string{"call"}, "token", ""), `{"call":[{"token":"a"}]}`, nil},
+		{"zero", pagestate.JSONTokens{}, `{"call":{"state":"t"}}`, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := sourceRequest(t, "POST", sourceJSON, strings.NewReader(test.body))
+			sourceWant(t, sourceAsk(t, test.source, sourceLimit, r), test.want, test.body)
+		})
+	}
+}
+
+// The JSON of a form is the same as that of a body, and may stand behind files.
+func TestJSONSourceInForm(t *testing.T) {
+	const value = `call={"call":{"state":"t","children":[{"token":"a"}]}}`
+	source, both := sourceTree.InForm("call"), []string{"t", "a"}
+	tests := []struct {
+		name        string
+		contentType string
+		body        string
+		want        []string
+	}{
+		{"alone", sourceMultipart, sourceParts(value), both},
+		{"among others", sourceMultipart, sourceParts("x=1", value, "y=2"), both},
+		{"before a file", sourceMultipart, sourceParts(value, "@f=data"), both},
+		{"behind a file", sourceMultipart, sourceParts("@f=data", value), both},
+		{"behind several", sourceMultipart, sourceParts("@f=data", "x=1", "@g=data", value, "@h=data"), both},
+		{"one state", sourceMultipart, sourceParts(`call={"call":{"state":"t"}}`), []string{"t"}},
+		{"twice", sourceMultipart, sourceParts(value, value), nil},
+		{"twice, once empty", sourceMultipart, sourceParts("call=", value), nil},
+		{"again behind a file", sourceMultipart, sourceParts(value, "@f=data", `call={}`), both},
+		{"as a file", sourceMultipart, sourceParts("@" + value), nil},
+		{"another field", sourceMultipart, sourceParts("CALL" + strings.TrimPrefix(value, "call")), nil},
+		{"no field", sourceMultipart, sourceParts("x=1", "@f=data"), nil},
+		{"empty", sourceMultipart, sourceParts("call="), nil},
+		{"a token alone", sourceMultipart, sourceParts("call=t"), nil},
+		{"truncated JSON", sourceMultipart, sourceParts(strings.TrimSuffix(value, "}")), nil},
+		{"truncated form", sourceMultipart, strings.TrimSuffix(sourceParts("@f=data", value), "}\r\n--b--\r\n"), nil},
+		{"truncated behind", sourceMultipart, strings.TrimSuffix(sourceParts(value, "x=1"), "1\r\n--b--\r\n"), nil},
+		{"no boundary", "multipart/form-data", sourceParts(value), nil},
+		{"mixed", "multipart/mixed; boundary=b", sourceParts(value), nil},
+		{"urlencoded", sourceURLEncoded, value, nil},
+		{"JSON", sourceJSON, strings.TrimPrefix(value, "call="), nil},
+		{"no body", sourceMultipart, "", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := sourceRequest(t, "POST", test.contentType, strings.NewReader(test.body))
+			sourceWant(t, sourceAsk(t, source, sourceLimit, r), test.want, test.body)
+		})
+	}
+
+	t.Run("of a body that is JSON", func(t *testing.T) {
+		r := sourceRequest(t, "POST", sourceMultipart, strings.NewReader(sourceParts(value)))
+		sourceWant(t, sourceAsk(t, sourceTree, sourceLimit, r), nil, sourceParts(value))
+	})
+	t.Run("without a name", func(t *testing.T) {
+		body := sourceParts(strings.TrimPrefix(value, "call"))
+		r := sourceRequest(t, "POST", sourceMultipart, strings.NewReader(body))
+		sourceWant(t, sourceAsk(t, sourceTree.InForm(""), sourceLimit, r), nil, body)
+	})
+	t.Run("parsed before", func(t *testing.T) {
+		parse := func(r *http.Request) { r.ParseMultipartForm(1 << 20) }
+		for limit, want := range map[int64][]string{sourceLimit: both, 10: nil} {
+			r := sourceRequest(t, "POST", sourceMultipart, strings.NewReader(sourceParts("@f=data", value)))
+			sourceWant(t, sourceAsk(t, source, limit, r, parse), want, "")
+		}
+	})
+}
+
+// A file behind the field is not read, however long it is.
+func TestJSONSourceBeforeAFile(t *testing.T) {
+	body := sourceParts(`call={"call":{"state":"t"}}`, "@f="+strings.Repeat("x", 2*sourceLimit))
+	r := sourceRequest(t, "POST", sourceMultipart, strings.NewReader(body))
+	got := sourceAsk(t, sourceTree.InForm("call"), sourceLimit, r)
+	sourceWant(t, got, []string{"t"}, body)
+	if got.read > 16<<10 {
+		t.Errorf("read %d bytes", got.read)
+	}
 }
 
 // Deep nesting costs no stack and little more memory than the body itself.
 func TestJSONSourceNesting(t *testing.T) {
 	const depth = sourceLimit / 2
 	deep := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+	children := strings.Repeat(`[{"c":`, depth/8) + "[]" + strings.Repeat("}]", depth/8)
 	for _, body := range []string{
 		deep,
 		`{"page_state":"t","x":` + deep + `}`,
 		`{"page_state":` + deep + `}`,
 		strings.Repeat(`{"page_state":`, depth/8),
+		`{"page_state":"t","c":` + children + `}`,
+		`{"page_state":"t","c":[{"x":` + deep + `}]}`,
+		`{"page_state":"t","c":` + strings.Repeat(`[{"c":`, depth/8),
 	} {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", sourceJSON)
 		var tokens []string
 		allocated := sourceAllocated(func() {
-			tokens, _ = pagestate.JSONSource("page_state").Tokens(r, 2*sourceLimit)
+			tokens, _ = pagestate.JSONSource("page_state").Children([]string{"c"}, "t", "c").Tokens(r, 2*sourceLimit)
 		})
 		if tokens != nil {
 			t.Errorf("%.30s…: tokens %q", body, tokens)
@@ -358,6 +499,9 @@ func TestSourceLimit(t *testing.T) {
 	fields := sourceParts("page_state=t", "x=1")
 	beforeFile := strings.TrimSuffix(fields, "\r\n--b--\r\n") + file
 	form, object := pagestate.FormSource("page_state"), pagestate.JSONSource("page_state")
+	inForm := object.Children([]string{"children"}, "t", "c").InForm("call")
+	call := strings.TrimSpace(sourceParts(`call={"page_state":"t"}`))
+	behindFile := strings.TrimSpace(sourceParts("@f=data", `call={"page_state":"t"}`))
 	bodies := []struct {
 		name        string
 		source      pagestate.Source
@@ -370,6 +514,8 @@ func TestSourceLimit(t *testing.T) {
 		{"json and what follows", object, sourceJSON, `{"page_state":"t"} x`, 20},
 		{"multipart without a file", form, sourceMultipart, strings.TrimSpace(fields), len(strings.TrimSpace(fields))},
 		{"multipart with a file", form, sourceMultipart, beforeFile + strings.Repeat("f", 1000) + "\r\n--b--\r\n", len(beforeFile)},
+		{"json in a form", inForm, sourceMultipart, call, len(call)},
+		{"json behind a file", inForm, sourceMultipart, behindFile, len(behindFile)},
 	}
 	for _, b := range bodies {
 		for _, chunked := range []bool{false, true} {
@@ -480,6 +626,7 @@ func TestSourceLeavesTheBodyToTheHandler(t *testing.T) {
 		pagestate.HeaderSource("Page-State"),
 		pagestate.FormSource("page_state"),
 		pagestate.JSONSource("page_state"),
+		pagestate.JSONSource("page_state").InForm("page_state"),
 	}
 	for name, read := range readers {
 		t.Run(name, func(t *testing.T) {
@@ -518,6 +665,7 @@ func TestSourceReadError(t *testing.T) {
 		{pagestate.FormSource("page_state"), sourceURLEncoded, "page_state=t&x=1"},
 		{pagestate.FormSource("page_state"), sourceMultipart, strings.TrimSuffix(sourceParts("page_state=t"), "--\r\n")},
 		{pagestate.JSONSource("page_state"), sourceJSON, `{"page_state":"t"}`},
+		{pagestate.JSONSource("page_state").InForm("call"), sourceMultipart, strings.TrimSuffix(sourceParts("@f=data", `call={"page_state":"t"}`), "--\r\n")},
 	}
 	for _, s := range sources {
 		t.Run(s.contentType, func(t *testing.T) {
@@ -567,7 +715,7 @@ func TestSourceConnectionBreaks(t *testing.T) {
 			seen := make(chan string, 1)
 			server := sourceServer(t, 1, func(_ http.ResponseWriter, r *http.Request) {
 				r = sourceCopy(r)
-				for _, s := range []pagestate.Source{pagestate.FormSource("page_state"), pagestate.JSONSource("page_state")} {
+				for _, s := range []pagestate.Source{pagestate.FormSource("page_state"), pagestate.JSONSource("page_state"), pagestate.JSONSource("page_state").InForm("call")} {
 					if tokens, err := s.Tokens(r, sourceLimit); tokens != nil || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 						t.Errorf("Tokens: %q, %v", tokens, err)
 					}
@@ -716,11 +864,17 @@ func FuzzJSONSource(f *testing.F) {
 		"", "{}", `{"meta":{"page_state":"t"}}`, `{"meta":{"page_state":["a","b"]}}`, `{"meta":{"page_state":"a","page_state":"b"}}`,
 		`{"meta":{"page_state":"a"},"m\u0065ta":{}}`, `{"meta":null}`, `{"x":[[{}],1e9],"meta":{"page_state":"\ud800"}} x`,
 		`{"meta":{"page_state":"t"}]`, `{"meta":{"page_state":"t",}}`, `[{"meta":1}]`, `{"META":{"page_state":"t"}}`,
+		`{"meta":{"page_state":"t","children":[{"token":"a","children":[{"token":"b","x":[{}]}]},{"token":"c"}]}}`,
+		`{"meta":{"children":[{"children":null,"token":"a"}],"page_state":"t"}}`, `{"meta":{"page_state":"t","children":[null]}}`,
+		`{"meta":{"page_state":"t","children":{}}}`, `{"meta":{"page_state":"t","children":[{"token":"a","token":"b"}]}}`,
 	} {
 		f.Add(seed)
 	}
+	source := pagestate.JSONSource("meta", "page_state")
+	tree := source.Children([]string{"meta", "children"}, "token", "children")
 	f.Fuzz(func(t *testing.T, body string) {
-		got := sourceFuzz(t, pagestate.JSONSource("meta", "page_state"), sourceJSON, body)
+		got := sourceFuzz(t, source, sourceJSON, body)
+		all, treeErr := sourceFuzzTree(t, tree, body)
 
 		var handler struct {
 			Meta struct {
@@ -734,11 +888,75 @@ func FuzzJSONSource(f *testing.F) {
 		if token := strings.Join(got, " "); token != handler.Meta.PageState {
 			t.Errorf("%q: tokens %q, encoding/json finds %q", body, got, handler.Meta.PageState)
 		}
+		var children struct {
+			Meta struct {
+				Children []*sourceChild `json:"children"`
+			} `json:"meta"`
+		}
+		err = json.NewDecoder(strings.NewReader(body)).Decode(&children)
+		want, isTree := sourceTokens(children.Meta.Children)
+		if len(got) == 0 {
+			want = nil
+		} else if err != nil || !isTree {
+			testkit.Want(t, "an error", treeErr != nil, true)
+			want = nil
+		} else {
+			want = append(got, want...)
+		}
+		slices.Sort(all)
+		slices.Sort(want)
+		if !slices.Equal(all, want) {
+			t.Errorf("%q: tokens %q with those of children, encoding/json finds %q", body, all, want)
+		}
 	})
 }
 
+// sourceChild is a child in JSON, as a handler may decode it.
+type sourceChild struct {
+	Token    string         `json:"token"`
+	Children []*sourceChild `json:"children"`
+}
+
+// sourceTokens returns the tokens of children. ok reports whether none of them is null.
+func sourceTokens(children []*sourceChild) (tokens []string, ok bool) {
+	for _, child := range children {
+		if child == nil {
+			return nil, false
+		}
+		if child.Token != "" {
+			tokens = append(tokens, child.Token)
+		}
+		inside, ok := sourceTokens(child.Children)
+		if !ok {
+			return nil, false
+		}
+		tokens = append(tokens, inside...)
+	}
+	return tokens, true
+}
+
+// sourceFuzzTree returns what tree finds in a JSON body, and in a form that holds the
+// same.
+func sourceFuzzTree(t *testing.T, tree pagestate.JSONTokens, body string) ([]string, error) {
+	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", sourceJSON)
+	found, err := tree.Tokens(r, sourceLimit)
+	testkit.Want(t, "both", found != nil && err != nil, false)
+	if strings.Contains(body, "--b") {
+		return found, err
+	}
+	r = httptest.NewRequest("POST", "/", strings.NewReader(sourceParts("@file=data", "call="+body)))
+	r.Header.Set("Content-Type", sourceMultipart)
+	inForm, formErr := tree.InForm("call").Tokens(r, sourceLimit)
+	testkit.Want(t, "an error in a form", formErr != nil, err != nil)
+	if !slices.Equal(inForm, found) {
+		t.Errorf("%q: tokens %q in a form, %q in a body", body, inForm, found)
+	}
+	return found, err
+}
+
 // sourceAmbiguous reports whether the next value holds an object with keys that encoding/json takes
-// for one, or a key of the path in another case. It also does so if the value is malformed.
+// for one, or a key that matters in another case. It also does so if the value is malformed.
 func sourceAmbiguous(dec *json.Decoder) bool {
 	dec.UseNumber()
 	start, err := dec.Token()
@@ -754,7 +972,8 @@ func sourceAmbiguous(dec *json.Decoder) bool {
 			token, _ := dec.Token()
 			key, _ := token.(string)
 			same := func(other string) bool { return strings.EqualFold(key, other) }
-			if slices.ContainsFunc(keys, same) || same("meta") && key != "meta" || same("page_state") && key != "page_state" {
+			differs := func(other string) bool { return same(other) && key != other }
+			if slices.ContainsFunc(keys, same) || slices.ContainsFunc([]string{"meta", "page_state", "token", "children"}, differs) {
 				return true
 			}
 			keys = append(keys, key)
@@ -996,6 +1215,7 @@ func sourceHeap() int64 {
 func TestSourcesAreBounded(t *testing.T) {
 	const n, limit = 200_000, 1 << 21
 	part := "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n\r\n"
+	tree := pagestate.JSONSource("a").Children([]string{"c"}, "t", "c")
 	tests := []struct {
 		name   string
 		source pagestate.Source
@@ -1009,7 +1229,13 @@ func TestSourcesAreBounded(t *testing.T) {
 		{"empty fields", pagestate.FormSource("a"), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.Repeat("a=&", n), 0},
 		{"parts", pagestate.FormSource("a"), http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, strings.Repeat(part, n/10) + "--b--\r\n", 0},
 		{"JSON", pagestate.JSONSource("a"), http.Header{"Content-Type": {"application/json"}}, `{"a":[` + strings.Repeat(`"b",`, n) + `"b"]}`, 1001},
+		{"children", tree, http.Header{"Content-Type": {"application/json"}}, `{"a":"b","c":[` + strings.Repeat(`{"t":"b"},`, n/10) + `{}]}`, 0},
+		{"empty children", tree, http.Header{"Content-Type": {"application/json"}}, `{"a":"b","c":[` + strings.Repeat(`{},`, n) + `{}]}`, 0},
+		{"children of children", tree, http.Header{"Content-Type": {"application/json"}}, `{"a":"b","c":` + strings.Repeat(`[{"c":`, 4000) + "[]" + strings.Repeat("}]", 4000) + "}", 0},
+		{"as many as there may be", tree, http.Header{"Content-Type": {"application/json"}}, `{"a":"b","c":[` + strings.Repeat(`{"t":"b"},`, 998) + `{"t":"b"}]}`, 1000},
+		{"parts around JSON", tree.InForm("a"), http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, strings.Repeat(part, n/10) + "--b--\r\n", 0},
 	}
+	tooMany := []string{"parts", "children", "empty children", "children of children", "parts around JSON"} // to look at all
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/", strings.NewReader(test.body))
@@ -1018,7 +1244,7 @@ func TestSourcesAreBounded(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			tokens, err := test.source.Tokens(r, limit)
 			runtime.ReadMemStats(&after)
-			testkit.Want(t, "error", err != nil, test.name == "parts")
+			testkit.Want(t, "error", err != nil, slices.Contains(tooMany, test.name))
 			testkit.Want(t, "tokens", len(tokens), test.want)
 			size := uint64(len(test.body)) + 100_000
 			if used := after.TotalAlloc - before.TotalAlloc; used > 12*size {
