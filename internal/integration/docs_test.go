@@ -13,8 +13,9 @@ import (
 )
 
 func TestCodeInDocuments(t *testing.T) {
-	sources := readSources(t, "*_test.go") + readSources(t, "frameworks/*_test.go") + readSources(t, "../../example/wizard/main.go") + readSources(t, "../../example_secrets_test.go")
-	for _, name := range []string{"adapters.md", "files.md", "forms.md", "migrating.md", "operations.md", "redirects.md", "resume.md", "stale.md"} {
+	sources := readSources(t, "*_test.go") + readSources(t, "frameworks/*_test.go") + readSources(t, "../../example/wizard/main.go") + readSources(t, "../../example/datastar/main.go") +
+		readSources(t, "../../example_secrets_test.go") + readSources(t, "../../example_source_test.go")
+	for _, name := range []string{"adapters.md", "client.md", "files.md", "forms.md", "migrating.md", "operations.md", "redirects.md", "resume.md", "stale.md"} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", name))
 			if err != nil {
