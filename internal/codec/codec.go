@@ -23,6 +23,7 @@
 //	rows.go       which rows a value holds itself
 //	named.go      what is saved by the name it was registered under
 //	std.go        types of the standard library with a form of their own
+//	describe.go   what data says of itself, without its types
 //
 // Encoded data is the shapes, a MessagePack array, and behind it the payload,
 // one MessagePack value. Equal values encode to equal bytes.
