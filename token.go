@@ -13,6 +13,7 @@ import (
 	"reflect"
 
 	"github.com/pagestate/pagestate/internal/owner"
+	"github.com/pagestate/pagestate/internal/sealed"
 	"github.com/pagestate/pagestate/internal/token"
 )
 
@@ -108,6 +109,9 @@ func pointerTo(state any) any {
 // uses the token up, as a request does, and a second Open of it is an
 // [ErrConflict]: continue with what Reseal returns. Safe for concurrent use.
 func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any, err error) {
+	if sealed.Is(ctx) {
+		return m.openSealed(o, token)
+	}
 	in, err := m.openFor(ctx, o, token)
 	if err != nil {
 		return nil, err
@@ -118,12 +122,28 @@ func (m *Middleware) Open(ctx context.Context, o Owner, token string) (state any
 	return in.state, nil
 }
 
-func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
-	if err := m.checkToken(token); err != nil {
-		return instance{}, err
+// openSealed returns what package inspect shows.
+func (m *Middleware) openSealed(o Owner, text string) (*sealed.Token, error) {
+	if err := m.mayOpen(o, text); err != nil {
+		return nil, err
 	}
-	if !m.owns(o) {
-		return instance{}, errNoSession
+	keys := m.keyring(m.secrets.Load(), o)
+	plain, err := keys.Open(text)
+	if err != nil {
+		return nil, err
+	}
+	e, name, err := token.ParseEnvelope(text, plain)
+	if err != nil {
+		return nil, err
+	}
+	t := &sealed.Token{Envelope: e, Component: string(name), Compressed: isCompressed(e.Data), Owner: keys.Owner()}
+	t.Data, err = decompressData(e.Data, m.opt.MaxTokenBytes)
+	return t, err
+}
+
+func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instance, error) {
+	if err := m.mayOpen(o, token); err != nil {
+		return instance{}, err
 	}
 	around := &opening{Context: ctx, keys: m.keyring(m.secrets.Load(), o)}
 	a, err := m.authenticate(&around.keys, token)
@@ -131,6 +151,17 @@ func (m *Middleware) openFor(ctx context.Context, o Owner, token string) (instan
 		return instance{}, err
 	}
 	return m.resume(around, &around.keys, a, &around.fetched, asSaved)
+}
+
+// mayOpen refuses, before a key is derived, what cannot be a token of the owner.
+func (m *Middleware) mayOpen(o Owner, text string) error {
+	if err := m.checkToken(text); err != nil {
+		return err
+	}
+	if !m.owns(o) {
+		return errNoSession
+	}
+	return nil
 }
 
 // opening is what a token that comes without a request is opened with, in one
