@@ -311,10 +311,10 @@ func TestOtherSites(t *testing.T) {
 func TestPeek(t *testing.T) {
 	for _, peek := range []bool{false, true} {
 		page := newBrowser(t).open(startBoard(t, newTestSite(t, peek)))
-		if got := strings.Contains(page.body, "<pre>"); got != peek {
-			t.Errorf("with peek %t the page shows what it holds: %t", peek, got)
+		if got := strings.Contains(page.body, "/inspect"); got != peek {
+			t.Errorf("with peek %t the page has the panel: %t", peek, got)
 		}
-		page.load(http.MethodPost, "/peek", url.Values{"token": {page.token("card-11"), "made up"}}, nil)
+		page.load(http.MethodPost, "/inspect", url.Values{"token": {page.token("card-11"), "made up"}}, nil)
 		if got := strings.Contains(page.body, "task 11") && strings.Contains(page.body, "InvalidState"); got != peek {
 			t.Errorf("with peek %t: %d %s", peek, page.status, page.body)
 		}

@@ -5,7 +5,7 @@
 //
 // and open the address that it prints, in two browsers. The tasks are in a
 // database that goes with the program, unless -db names a file to keep. With
-// -peek the page shows what its tokens hold, which is for a demo only.
+// -peek the page has a panel that shows what its tokens hold, for a demo only.
 //
 // This file holds the program: its flags, its secret, and its end. What it
 // serves is put together in site.go.
@@ -34,7 +34,7 @@ func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	key := flag.String("key", "pagestate.key", "`file` with the secret; made if there is none")
 	db := flag.String("db", "", "`file` with the tasks; made if there is none, and without it gone at the end")
-	peek := flag.Bool("peek", false, "show what the tokens hold, for a demo only")
+	peek := flag.Bool("peek", false, "show what the tokens hold in a panel, for a demo only")
 	flag.Parse()
 	if err := run(*addr, *key, *db, *peek); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)

@@ -17,7 +17,6 @@ type page struct {
 	People []string
 	Engine string
 	Peek   bool
-	Panel  []held
 }
 
 // engines are what may send a page's forms, the usual one first: two versions
@@ -103,11 +102,7 @@ func (s *site) showPage(w http.ResponseWriter, r *http.Request, status int, b *B
 	if err := s.fillBoard(r, b); err != nil {
 		return err
 	}
-	panel, err := s.panel(b)
-	if err != nil {
-		return err
-	}
-	whole := &page{b, userOf(r.Context()), people, engineOf(r), s.peek, panel}
+	whole := &page{b, userOf(r.Context()), people, engineOf(r), s.peek}
 	for _, c := range b.components() {
 		c.base().Whole = whole
 	}

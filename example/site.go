@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/client"
+	"github.com/pagestate/pagestate/inspect"
 )
 
 //go:embed pages
@@ -33,7 +34,7 @@ type site struct {
 }
 
 func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.Handler, error) {
-	functions := template.FuncMap{"integrity": client.Integrity, "titleOf": titleOf, "total": total}
+	functions := template.FuncMap{"integrity": client.Integrity, "titleOf": titleOf}
 	pages, err := template.New("").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (s *site) routes() *http.ServeMux {
 	mux.Handle("POST /login", pagestate.HandlePage(s.login))
 	mux.Handle("POST /engine", pagestate.HandlePage(s.setEngine))
 	if s.peek {
-		mux.Handle("POST /peek", pagestate.HandlePage(s.peekInto))
+		mux.Handle("/inspect", inspect.Handler(s.state, func(*http.Request) bool { return true }))
 	}
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /static/", http.FileServerFS(staticFiles))

@@ -1,5 +1,5 @@
-// board.js shows the person at the screen what happened, and keeps the panel of
-// tokens up to date. The tokens themselves are the business of pagestate.js.
+// board.js shows the person at the screen what happened. The tokens are the business
+// of pagestate.js.
 
 const toasts = document.getElementById('toasts');
 
@@ -37,49 +37,3 @@ document.addEventListener('htmx:response:error', ({ detail: { ctx } }) => failed
 document.addEventListener('htmx:error', ({ detail }) => detail.ctx && !detail.ctx.response && unreachable());
 document.addEventListener('pagestate:error', ({ detail: { error, response } }) => // no htmx
   response ? failed(response.status, JSON.stringify({ error })) : unreachable());
-
-// The panel.
-const panel = document.getElementById('tokens'), aside = panel.closest('aside');
-const lines = new Map(); // by id of the root
-
-function line(root) {
-  const li = lines.get(root.id) ?? document.createElement('li');
-  if (!li.firstChild) {
-    li.innerHTML = '<span class="name"></span><meter min="0" max="1024" aria-hidden="true"></meter><span class="size"></span>';
-    lines.set(root.id, li);
-  }
-  const [name, meter, size] = li.children, bytes = root.dataset.pageState.length;
-  name.textContent = root.dataset.name;
-  meter.value = bytes;
-  size.textContent = `${bytes} bytes`;
-  return li;
-}
-
-let asked = 0;
-async function peek(roots) {
-  const question = ++asked;
-  const body = new URLSearchParams(roots.map(root => ['token', root.dataset.pageState]));
-  const response = await fetch(panel.dataset.peek, { method: 'POST', body }).catch(() => null);
-  if (!response?.ok || question !== asked) return; // a later one is under way
-  (await response.json()).forEach((text, i) => {
-    const li = line(roots[i]);
-    (li.querySelector('pre') ?? li.appendChild(document.createElement('pre'))).textContent = text;
-  });
-}
-
-let due = false;
-function show() {
-  due = false;
-  const roots = [...document.querySelectorAll('[data-page-state]')];
-  const bytes = roots.reduce((sum, root) => sum + root.dataset.pageState.length, 0);
-  document.getElementById('total').textContent = `${bytes} bytes in ${roots.length} tokens`;
-  panel.replaceChildren(...roots.map(line));
-  if (panel.dataset.peek) peek(roots);
-}
-
-new MutationObserver(changes => {
-  if (due || changes.every(change => aside.contains(change.target))) return;
-  due = true;
-  setTimeout(show);
-}).observe(document.body, { subtree: true, childList: true, attributeFilter: ['data-page-state'] });
-show();
