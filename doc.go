@@ -74,8 +74,9 @@
 //
 // Package form fills the public fields of a state from an HTML form or a query, and
 // package upload keeps the files that visitors send.
-// Package client serves the script for the browser, and package pagestatetest
-// helps to test handlers. The modules adapter/ginstate, adapter/echostate and
+// Package client serves the script for the browser, package pagestatetest
+// helps to test handlers, and package inspect shows developers what is in a token, as
+// the command pagestate does. The modules adapter/ginstate, adapter/echostate and
 // adapter/echo4state mount the middleware in Gin and Echo, adapter/redisstate has a
 // [Guard] and a [Carrier] for several servers, adapter/blobstate keeps files in a
 // bucket, and adapter/otelstate has an [Observer] for OpenTelemetry.
@@ -120,8 +121,9 @@ package pagestate
 //	log.go         what is logged, and how often
 //
 // Beside that way stand registry.go, what may be sealed; token.go, sealing and
-// opening without a request; public.go, what the page sees of a state; migrate.go,
-// states of former versions; compress.go, budget.go and observer.go.
+// opening without a request, for package inspect too; public.go, what the page sees of
+// a state; migrate.go, states of former versions; compress.go, budget.go and
+// observer.go.
 //
 // This is the way of a token, function by function:
 //

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/inspect"
 	"github.com/pagestate/pagestate/internal/testkit"
 	"github.com/pagestate/pagestate/pagestatetest"
 )
@@ -76,6 +77,25 @@ func TestMetrics(t *testing.T) {
 	rec = httptest.NewRecorder()
 	http.DefaultServeMux.ServeHTTP(rec, httptest.NewRequest("GET", "/debug/vars", nil))
 	testkit.Want(t, "status of the default mux", rec.Code, http.StatusOK)
+}
+
+func TestInspectOperations(t *testing.T) {
+	for _, development := range []bool{true, false} {
+		mw, err := pagestate.New(pagestate.NewRegistry(), pagestate.Options{
+			Secrets: [][]byte{testkit.NewSecret()},
+			Session: pagestate.Cookie(http.Cookie{Name: "binding"}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/inspect", inspect.Handler(mw, func(*http.Request) bool { return development }))
+		rec := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/inspect", nil)
+		r.Host = "localhost:8080"
+		mw.Handler(mux).ServeHTTP(rec, r)
+		testkit.Want(t, "has the script", rec.Code == http.StatusOK, development)
+	}
 }
 
 // A browser that sends no Sec-Fetch-Site is believed if its Origin is the Host.
