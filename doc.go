@@ -24,6 +24,26 @@
 // what it refers to is gone is answered with 410, so that the browser can take it
 // off the page.
 //
+// # What to call
+//
+//   - At start-up: [NewRegistry], [Register], [New], [Middleware.Handler]. What tokens
+//     are bound to: [Cookie], [Session], [SessionFunc], [Unbound].
+//   - Handlers: [Handle], [HandlePage]. In them: [From], [FromOrAttach], [Attach], and
+//     [Child] and [Under] for a component in a component.
+//   - Pages: [Component] in html/template, [Token] and [Field] elsewhere, [PublicJSON]
+//     for scripts.
+//   - The next page: [Redirect], [Link].
+//   - Data that is fetched again: [Loader], [LoadWith], [RegisterModel],
+//     [RegisterQuery], [RegisterBlocks]; other types: [RegisterCodec].
+//   - Errors: [ErrStale] and the others, [StaleError], [Status], [WriteError], [Discard].
+//   - Login and logout: Options.User, [Middleware.Renew].
+//   - Tokens that are used once: [Guard], [NewGuard].
+//   - Deploys and keys: [Schema], [Migrate], [Middleware.SetSecrets].
+//   - Size: [Compressed], [Budget], Options.MaxTokenBytes.
+//   - Without a request: [Middleware.Seal], [Middleware.Open], [Middleware.Reseal],
+//     [Middleware.Owner].
+//   - Requests and metrics of other kinds: [Source], [Binding], [Carrier], [Observer].
+//
 // # When to use it
 //
 // For what belongs to one page and is not worth a row in a database: which tab
