@@ -214,7 +214,10 @@ type arrival struct {
 	keys   *keyring // of the owner that it is for
 	parcel *parcel  // nil if none opens
 	states []carriedState
-	wanted bool // whether the page asked for one of them; guarded by the exchange's mu
+
+	// What the page asked for, guarded by the exchange's mu.
+	wanted bool    // whether that was one of the states
+	found  []place // what the request had without them
 }
 
 // carriedState is a state that was carried, as far as its envelope.
@@ -346,6 +349,19 @@ func (x *exchange) noteWanted() {
 	x.arrival.wanted = true
 }
 
+func (x *exchange) noteFound(p place) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.arrival != nil {
+		x.arrival.found = append(x.arrival.found, p)
+	}
+}
+
+// isFor reports whether one of the states is for that place.
+func (a *arrival) isFor(p place) bool {
+	return slices.ContainsFunc(a.states, func(s carriedState) bool { return p.isOf(s.component, &s.Envelope) })
+}
+
 // settle puts what was carried into its place. acted says that it is the component
 // that acted, so that the response's header brings its token.
 func (x *exchange) settle(ctx context.Context, in *instance, p place, acted bool) (*instance, error) {
@@ -406,6 +422,9 @@ func (x *exchange) warnOfUnasked() {
 	}
 	arrived, err := x.arrived()
 	if err != nil || arrived == nil || len(arrived.states) == 0 || arrived.states[0].component == nil {
+		return
+	}
+	if slices.ContainsFunc(arrived.found, arrived.isFor) { // a script brought the same state, or a newer one
 		return
 	}
 	name := arrived.states[0].component.name

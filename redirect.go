@@ -246,6 +246,7 @@ func (x *exchange) fromOrAttach(ctx context.Context, fresh any, opts []AttachOpt
 		return nil, err
 	}
 	if found := x.lookUpAt(p); found != nil {
+		x.noteFound(p)
 		return found, nil
 	}
 	find := [...]func(context.Context, place) (*instance, error){x.openBrought, x.openCarried}

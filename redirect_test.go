@@ -658,6 +658,26 @@ func TestRedirectFollowedByScript(t *testing.T) {
 	}
 }
 
+// A script that follows a redirect brings the state that was carried if that did not
+// change, and then nothing is lost.
+func TestRedirectOfUnchangedFollowedByScript(t *testing.T) {
+	a := newWizardApp(t, pagestate.Options{})
+	b := a.browser()
+	a.mux.Handle("POST /same", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+		return pagestate.Redirect(w, r, "/step/1", wz)
+	}))
+	a.mux.Handle("POST /more", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
+		wz.Said = append(wz.Said, "more")
+		return nil
+	}))
+	page := b.Get("/step/0")
+	at := b.location(b.Call("POST", "/same", page.Field()))
+	a.wantSaid(b.Call("GET", at, page.Field()))
+	a.wantSaid(b.Call("GET", at, b.Call("POST", "/more", page.Field()).Token()), "more")
+	a.Close() // the handler logs when it has returned
+	testkit.Want(t, "warnings", strings.Count(a.log.String(), "level=WARN"), 0)
+}
+
 // A page that asks its own URL again has newer children than what was carried there.
 func TestArrivingChildrenOfThePage(t *testing.T) {
 	a := newWizardApp(t, pagestate.Options{})
