@@ -280,6 +280,12 @@ func (t *Tab) Type(selector, text string) {
 	t.must("typing into "+selector, chromedp.KeyEvent(text))
 }
 
+// File chooses a file for a field.
+func (t *Tab) File(selector, path string) {
+	t.t.Helper()
+	t.must("choosing a file for "+selector, chromedp.SetUploadFiles(chromedp.CSS(selector), []string{path}))
+}
+
 // Press presses keys where the focus is.
 func (t *Tab) Press(keys string) {
 	t.t.Helper()
