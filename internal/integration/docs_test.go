@@ -13,9 +13,16 @@ import (
 )
 
 func TestCodeInDocuments(t *testing.T) {
-	sources := readSources(t, "*_test.go") + readSources(t, "frameworks/*_test.go") + readSources(t, "../../example/wizard/main.go") + readSources(t, "../../example/datastar/main.go") +
-		readSources(t, "../../example_secrets_test.go") + readSources(t, "../../example_source_test.go")
-	for _, name := range []string{"adapters.md", "client.md", "files.md", "forms.md", "migrating.md", "operations.md", "redirects.md", "resume.md", "stale.md"} {
+	var sources string
+	for _, pattern := range []string{
+		"*_test.go", "frameworks/*_test.go", "../../example_secrets_test.go", "../../example_source_test.go", "../../pagestatetest/*_test.go",
+		"../../example/datastar/main.go", "../../example/minimal/main.go", "../../example/signup/*.go", "../../example/wizard/main.go",
+	} {
+		sources += readSources(t, pattern)
+	}
+	for _, name := range []string{
+		"adapters.md", "client.md", "files.md", "forms.md", "migrating.md", "operations.md", "redirects.md", "resume.md", "stale.md",
+	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", name))
 			if err != nil {
