@@ -7,10 +7,12 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/form"
 )
 
 // Board keeps what belongs to the page as a whole: its filter, and whether the
@@ -35,13 +37,36 @@ var listNames = []string{"todo", "doing", "done"}
 // Labels is for the templates.
 func (b *Board) Labels() []string { return labels }
 
-// boardPage shows the board to a visitor who comes to it in any way.
+// boardPage shows the board to a visitor who comes to it in any way. Its filter is the
+// one in the URL.
 func (s *site) boardPage(w http.ResponseWriter, r *http.Request) error {
 	b, err := s.open(r)
 	if err != nil {
 		return err
 	}
+	if err := b.Filter.read(r.URL.Query()); err != nil {
+		return err
+	}
 	return s.showPage(w, r, http.StatusOK, b)
+}
+
+// read takes the filter of a URL, and leaves out what cannot be one.
+func (f *Filter) read(query url.Values) error {
+	_, err := form.Apply(f, query, "find", "only")
+	f.Text = cut(f.Text)
+	if !slices.Contains(labels, f.Label) {
+		f.Label = ""
+	}
+	return err
+}
+
+// URL is where the page with this filter is.
+func (f *Filter) URL() (string, error) {
+	query, err := form.Values(f, "find", "only")
+	if len(query) == 0 {
+		return "/", err
+	}
+	return "/?" + query.Encode(), err
 }
 
 // open returns the board with all its parts, as the request brings them. Parts that
@@ -77,6 +102,7 @@ func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, _ *Board) err
 	if err != nil {
 		return err
 	}
+	before := b.Filter
 	b.keep(r)
 	switch r.PostFormValue("do") {
 	case "clear":
@@ -93,8 +119,16 @@ func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, _ *Board) err
 	if err != nil {
 		return err
 	}
-	if !byScript(r) {
+	isNew := b.Filter != before
+	if !byScript(r) || isNew && !byHtmx(r) { // pagestate.js goes where a redirect leads
 		return s.answerForm(w, r, b.Wizard.Problem)
+	}
+	if isNew {
+		url, err := b.Filter.URL()
+		if err != nil {
+			return err
+		}
+		w.Header().Set("HX-Push-Url", url)
 	}
 	if err := s.fillBoard(r, b); err != nil {
 		return err
@@ -156,8 +190,13 @@ func (s *site) fillBoard(r *http.Request, b *Board) error {
 // keep takes over what was typed into a field, if the request has that field.
 // Drafts that nobody sent yet come along this way.
 func keep(r *http.Request, field string, text *string) {
-	typed := []rune(strings.TrimSpace(r.PostFormValue(field)))
-	if r.PostForm.Has(field) {
-		*text = string(typed[:min(len(typed), 120)])
+	if typed := r.PostFormValue(field); r.PostForm.Has(field) {
+		*text = cut(typed)
 	}
+}
+
+// cut is what a field of the page takes.
+func cut(text string) string {
+	typed := []rune(strings.TrimSpace(text))
+	return string(typed[:min(len(typed), 120)])
 }

@@ -77,6 +77,7 @@ func TestBoard(t *testing.T) {
 		run  func(t *testing.T, engine string)
 	}{
 		{"tabs", testTabs},
+		{"filter", testFilter},
 		{"editing", testEditing},
 		{"two browsers", testTwoBrowsers},
 		{"wizard", testWizard},
@@ -133,6 +134,41 @@ func testTabs(t *testing.T, engine string) {
 	one.act("#add-todo")
 	one.has("#list-todo " + card("half a thought"))
 	one.value("#new-todo", "")
+}
+
+// testFilter shows that the filter is in the address: it can be reloaded, shared, and gone
+// back from.
+func testFilter(t *testing.T, engine string) {
+	address := startBoard(t, newTestSite(t, false))
+	tab := show(chrome.Profile(t), address, engine)
+	tab.Type("#find", "the")
+	tab.Do(`document.getElementById('only').value = 'Music'`)
+	tab.act("#do-filter")
+	const filtered = `new URLSearchParams(location.search).get('find') === 'the' && new URLSearchParams(location.search).get('only') === 'Music'`
+	tab.Wait(filtered)
+	tab.titles("doing", "Collect songs for the last hour")
+	tab.act("#turn-doing") // which says nothing of the filter
+	tab.titles("doing", "Collect songs for the last hour")
+	tab.Reload()
+	tab.Wait(filtered)
+	tab.titles("doing", "Collect songs for the last hour")
+	tab.value("#find", "the")
+	tab.value("#only", "Music")
+
+	friend := show(chrome.Profile(t), address, engine)
+	friend.Go(tab.Text("location.href"))
+	friend.titles("doing", "Collect songs for the last hour")
+	friend.value("#find", "the")
+	friend.act("#do-clear")
+	friend.Wait(`!location.search.includes('find')`)
+	friend.titles("doing", "Collect songs for the last hour", "Draw the poster", "Borrow four long tables")
+	friend.Do(`history.back()`) // htmx shows the page before without leaving this one
+	friend.Wait(filtered)
+	friend.titles("doing", "Collect songs for the last hour")
+	friend.value("#only", "Music")
+	friend.Wait(`document.readyState === 'complete'`)
+	friend.act("#turn-doing")
+	friend.titles("doing", "Collect songs for the last hour")
 }
 
 // testEditing edits in place, past what the list does meanwhile.

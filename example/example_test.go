@@ -202,6 +202,46 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestFilterInURL wants the filter to be in the URL, whoever asks for it, and nothing in
+// it that the page cannot show.
+func TestFilterInURL(t *testing.T) {
+	address := startBoard(t, newTestSite(t, false))
+	for _, test := range []struct {
+		query  string
+		poster bool
+		next   string // the query behind a form that says nothing of the filter
+	}{
+		{"", true, ""},
+		{"find=POSTER", true, "find=POSTER"},
+		{"find=++POSTER+&utm_source=letter", true, "find=POSTER"},
+		{"find=tables", false, "find=tables"},
+		{"only=Paper", true, "only=Paper"},
+		{"only=Music&find=songs", false, "find=songs&only=Music"},
+		{"only=Nothing", true, ""},
+		{"find=%ff", true, ""},
+		{"find=poster&find=tables", true, ""},
+		{"find=" + strings.Repeat("x", 121), false, "find=" + strings.Repeat("x", 120)},
+	} {
+		page := newBrowser(t).open(address + "/?" + test.query)
+		page.wantCard("Draw the poster", test.poster)
+		page.submit("/lists/todo", "do", "turn")
+		page.wantCard("Draw the poster", test.poster)
+		query := page.url.Query()
+		query.Del("page_state")
+		if query.Encode() != test.next {
+			t.Errorf("behind /?%s comes %s", test.query, page.url)
+		}
+	}
+	page := newBrowser(t).open(address)
+	tokens := []string{page.token("board"), page.token("list-todo"), page.token("list-doing"), page.token("list-done")}
+	for _, test := range []struct{ find, want string }{{"poster", "/?find=poster"}, {"", ""}} {
+		page.load(http.MethodPost, "/", url.Values{"do": {"filter"}, "find": {test.find}}, http.Header{"Page-State": tokens, "Hx-Request": {"true"}})
+		if got := page.header.Get("HX-Push-Url"); got != test.want {
+			t.Errorf("htmx is told %q", got)
+		}
+	}
+}
+
 // TestCreated reloads the page that a redirect has led to.
 func TestCreated(t *testing.T) {
 	page := newBrowser(t).open(startBoard(t, newTestSite(t, false)))

@@ -95,7 +95,11 @@ func (s *site) answerForm(w http.ResponseWriter, r *http.Request, problem string
 	if problem != "" {
 		return s.showPage(w, r, http.StatusUnprocessableEntity, b)
 	}
-	return pagestate.Redirect(w, r, "/", append(b.Kept(), b.Notice)...)
+	here, err := b.Filter.URL()
+	if err != nil {
+		return err
+	}
+	return pagestate.Redirect(w, r, here, append(b.Kept(), b.Notice)...)
 }
 
 func (s *site) showPage(w http.ResponseWriter, r *http.Request, status int, b *Board) error {

@@ -107,8 +107,10 @@ func secured(next http.Handler) http.Handler {
 // byScript reports whether a script sent the request. A browser that leaves the page
 // asks for HTML by name; htmx may do so too, and says who it is.
 func byScript(r *http.Request) bool {
-	return r.Header.Get("HX-Request") == "true" || !strings.Contains(r.Header.Get("Accept"), "text/html")
+	return byHtmx(r) || !strings.Contains(r.Header.Get("Accept"), "text/html")
 }
+
+func byHtmx(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
 
 // show renders everything before it writes any of it, so that a template that
 // fails does not leave half a page behind.

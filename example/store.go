@@ -33,7 +33,10 @@ type Ask struct {
 }
 
 // Filter narrows what the lists show. Its zero value shows everything.
-type Filter struct{ Text, Label string }
+type Filter struct {
+	Text  string `state:"find,public"`
+	Label string `state:"only,public"`
+}
 
 // store is safe for concurrent use, as its database is.
 type store struct{ db *sql.DB }
