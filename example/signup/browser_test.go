@@ -335,6 +335,14 @@ func TestScreenshots(t *testing.T) {
 			p.Click(".tick")
 			p.next(welcome("Ada Byron"))
 			shot("welcome")
+
+			page.Expect("status of 400")
+			page.NoScript()
+			page.Go(s.URL)
+			page.Do("document.querySelector('[name=page_state]').value = 'forged'")
+			page.Click(".primary")
+			p.wantStep("This did not work")
+			page.Screenshot(filepath.Join(dir, look.name+"-refused.png"))
 		})
 	}
 }
@@ -348,9 +356,9 @@ func TestKeyboard(t *testing.T) {
 	const tabKey, enter, space = "\t", "\r", " "
 	p.wantStep(youStep)
 	page.Press(tabKey + tabKey + "Ada Byron" + enter)
+	p.wantFocus("role", "alert")
 	p.wantProblems("email")
 	p.wantField("name", "Ada Byron")
-	p.wantFocus("role", "alert")
 	page.Press(tabKey + tabKey + "ada@example.com" + enter)
 	p.wantStep(membershipStep)
 	p.wantFocus("id", "step")

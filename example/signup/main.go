@@ -60,13 +60,13 @@ func newSite(dir string, logger *slog.Logger) (http.Handler, *upload.Files, erro
 		Secrets: [][]byte{secret},
 		Session: pagestate.Cookie(http.Cookie{Name: "signup"}), // behind HTTPS set Secure as well
 		Logger:  logger,
+
+		ErrorHandler: refuse,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	// A body is longer than its picture. One over this limit is answered with 413, and one
-	// in between with the form and what is wrong with the picture.
-	return secured(http.MaxBytesHandler(mw.Handler(routes(files)), 4*maxPicture)), files, nil
+	return bounded(secured(mw.Handler(routes(files)))), files, nil
 }
 
 const maxPicture = 5_000_000
@@ -87,6 +87,18 @@ func routes(files *upload.Files) http.Handler {
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /static/", http.FileServerFS(static))
 	return mux
+}
+
+// bounded limits bodies. One over the limit is answered with 413, and one with a picture
+// that is too large, but not that large, with the form.
+//
+// http.MaxBytesHandler would hand on a copy of the request, and net/http removes the
+// temporary files of the one that it knows.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 4*maxPicture)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // secured allows this site's own scripts and styles, and nothing inline.

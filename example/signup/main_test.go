@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -106,6 +107,25 @@ func TestPicture(t *testing.T) {
 	testkit.Want(t, "status", without.StatusCode, http.StatusOK)
 	testkit.Want(t, "a picture that was removed is shown", strings.Contains(without.Text, "/files/"), false)
 	testkit.WantText(t, "page", without.Text, "Ada Byron")
+}
+
+// A body over the limit is a 413, and none leaves a temporary file.
+func TestBody(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	s := startSite(t)
+	start := pagestatetest.NewBrowser(t, s.Server).Get("/")
+	for size, status := range map[int]int{2 * maxPicture: http.StatusUnprocessableEntity, 4 * maxPicture: http.StatusRequestEntityTooLarge} {
+		page := start.Form("/").Fill("name", "Ada Byron").File("picture", "a.png", append(picture(), make([]byte, size)...)).Submit()
+		testkit.Want(t, "status", page.StatusCode, status)
+		if status == http.StatusRequestEntityTooLarge {
+			testkit.WantText(t, "page", page.Text, "choose a smaller picture", "/static/style.css")
+		}
+	}
+	s.Close() // net/http removes them when the handler has returned
+	left, err := os.ReadDir(dir)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "temporary files", len(left), 0)
 }
 
 // Who comes by a link begins where there is something to fill in.

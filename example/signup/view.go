@@ -9,8 +9,11 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pagestate/pagestate"
 )
 
 //go:embed page.html
@@ -28,10 +31,24 @@ type view struct {
 	Form url.Values // that was sent, if one was
 }
 
-// show answers with a whole page, or with an error if its template fails.
+// show answers with the page of a step.
 func show(w http.ResponseWriter, r *http.Request, status, n int, s *Signup) error {
+	return write(w, status, "page", view{s, n, r.PostForm})
+}
+
+// refuse answers errors in the looks of this site. The page that pagestate has for them
+// brings its own style, which the Content-Security-Policy forbids.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, _ := pagestate.Status(err)
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") || write(w, status, "refused", status) != nil {
+		pagestate.WriteError(w, r, err)
+	}
+}
+
+// write answers with a whole page, or not at all if its template fails.
+func write(w http.ResponseWriter, status int, name string, data any) error {
 	var page bytes.Buffer
-	if err := pageTemplate.Execute(&page, view{s, n, r.PostForm}); err != nil {
+	if err := pageTemplate.ExecuteTemplate(&page, name, data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -46,6 +63,13 @@ func (v view) IsLast() bool           { return v.N == len(steps)-1 }
 func (v view) IsDone() bool           { return v.N == len(steps) }
 func (v view) Count(i int) int        { return i + 1 }
 func (v view) Day(t time.Time) string { return t.Format("2 January 2006") }
+
+func (v view) Title() string {
+	if v.IsDone() {
+		return "Welcome aboard"
+	}
+	return v.Step().Title
+}
 
 // Step is the one that is shown, if any is.
 func (v view) Step() step { return steps[v.N] }
