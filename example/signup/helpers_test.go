@@ -76,13 +76,14 @@ func (l testLog) Write(line []byte) (int, error) {
 	return l.t.Output().Write(line)
 }
 
+// today is the same for all tests, also around midnight.
+var today = time.Now()
+
 // day is a date from now, as a field has it.
-func day(years, days int) string { return time.Now().AddDate(years, 0, days).Format(time.DateOnly) }
+func day(years, days int) string { return today.AddDate(years, 0, days).Format(time.DateOnly) }
 
 // longDay is such a date as the last page has it.
-func longDay(years, days int) string {
-	return time.Now().AddDate(years, 0, days).Format("2 January 2006")
-}
+func longDay(years, days int) string { return today.AddDate(years, 0, days).Format("2 January 2006") }
 
 // picture is a PNG of a morning by the sea.
 func picture() []byte {
