@@ -17,6 +17,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/example/internal/axe"
 	"github.com/pagestate/pagestate/example/internal/chromium"
 )
 
@@ -533,8 +534,8 @@ func testForks(one, two boardTab) {
 	two.says("#list-todo .page", "Page 1")
 }
 
-// TestScreenshots takes pictures of the board, into the folder that the
-// variable SCREENSHOTS names.
+// TestScreenshots takes pictures of the board, into the folder that the variable
+// SCREENSHOTS names, and has axe look at each page.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
@@ -545,6 +546,7 @@ func TestScreenshots(t *testing.T) {
 	shot := func(tab boardTab, name string) {
 		tab.Do(`scrollTo(0, 0), Promise.all(document.getAnimations().map(a => a.finished))`)
 		tab.Screenshot(filepath.Join(dir, name+".png"))
+		axe.Check(t, name, tab)
 	}
 
 	ada, grace := show(adas, address, "htmx2"), show(graces, address, "htmx2")
