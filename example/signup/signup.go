@@ -59,8 +59,8 @@ var steps = []step{
 		[]string{"rules"}, (*Signup).checkRules},
 }
 
-// url is where a redirect leads. Its fragment moves the focus to the title of the step,
-// and has scripts leave the page to the browser, for whose Back it is as it was left.
+// url is where a redirect leads. Its fragment moves the focus to the title of the step.
+// Scripts leave such a redirect to the browser, so Back shows the page as it was left.
 func (p step) url() string { return p.Path + "#step" }
 
 // club is what the handlers share. Nothing in it belongs to a visitor.
