@@ -21,7 +21,7 @@ func TestCodeInDocuments(t *testing.T) {
 		sources += readSources(t, pattern)
 	}
 	for _, name := range []string{
-		"adapters.md", "children.md", "client.md", "errors.md", "files.md", "forms.md", "lists.md", "login.md", "migrating.md", "operations.md", "redirects.md", "rows.md",
+		"adapters.md", "children.md", "client.md", "errors.md", "files.md", "forms.md", "lists.md", "login.md", "migrating.md", "operations.md", "redirects.md", "rows.md", "testing.md",
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", name))
