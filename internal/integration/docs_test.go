@@ -21,10 +21,11 @@ func TestCodeInDocuments(t *testing.T) {
 		sources += readSources(t, pattern)
 	}
 	for _, name := range []string{
-		"adapters.md", "children.md", "client.md", "errors.md", "files.md", "forms.md", "lists.md", "login.md", "migrating.md", "operations.md", "redirects.md", "rows.md", "testing.md",
+		"README.md",
+		"docs/adapters.md", "docs/children.md", "docs/client.md", "docs/errors.md", "docs/files.md", "docs/forms.md", "docs/lists.md", "docs/login.md", "docs/migrating.md", "docs/operations.md", "docs/redirects.md", "docs/rows.md", "docs/testing.md",
 	} {
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join("../../docs", name))
+			text, err := os.ReadFile(filepath.Join("../..", name))
 			if err != nil {
 				t.Fatal(err)
 			}
