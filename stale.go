@@ -18,6 +18,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/pagestate/pagestate/internal/accept"
@@ -88,7 +89,8 @@ var ErrConflict = errors.New("pagestate: this revision of the state was already 
 // be looked at for tokens. It is also returned for a state that is too large to be
 // sealed; the error names the field that holds the most. The client gets 413
 // StateTooLarge and should report it. So it does for the [*http.MaxBytesError] or
-// [multipart.ErrMessageTooLarge] that a handler returns.
+// [multipart.ErrMessageTooLarge] that a handler returns, alone or wrapped in another of
+// these errors.
 var ErrTooLarge = errors.New("pagestate: the state is over a limit")
 
 // ErrUnavailable says that the data behind a state can't be reached at the
@@ -144,8 +146,9 @@ type answer struct {
 	errs    []error
 }
 
-// answers is searched from the top. Stale comes first, as the application said
-// that explicitly.
+// answers is searched from the top, if the body is not too large: that is why it could
+// not be read, whatever the application calls it. Stale comes first, as the application
+// said that explicitly.
 var answers = []answer{
 	{http.StatusGone, "StaleComponentState",
 		"What you were working on no longer exists.",
@@ -171,12 +174,17 @@ var answers = []answer{
 	{http.StatusForbidden, "ForbiddenState",
 		"You are not allowed to do this.",
 		false, []error{ErrForbidden}},
-	{http.StatusRequestEntityTooLarge, "StateTooLarge",
-		"This is more than can be accepted. Send less.",
-		false, []error{ErrTooLarge}},
+	overLimit,
 	{http.StatusServiceUnavailable, "StateUnavailable",
 		"This is not available at the moment. Wait a little and try again.",
 		true, []error{ErrUnavailable, context.DeadlineExceeded, context.Canceled}},
+}
+
+var overLimit = answer{
+	status:  http.StatusRequestEntityTooLarge,
+	code:    "StateTooLarge",
+	message: "This is more than can be accepted. Send less.",
+	errs:    []error{ErrTooLarge},
 }
 
 // failed answers every error that answers does not list, ErrNoMiddleware among
@@ -189,11 +197,12 @@ var failed = answer{
 }
 
 func answerTo(err error) answer {
+	if isBodyTooLarge(err) {
+		return overLimit
+	}
 	for _, a := range answers {
-		for _, target := range a.errs {
-			if errors.Is(err, target) || target == ErrTooLarge && isBodyTooLarge(err) {
-				return a
-			}
+		if slices.ContainsFunc(a.errs, func(target error) bool { return errors.Is(err, target) }) {
+			return a
 		}
 	}
 	return failed
@@ -220,6 +229,7 @@ func ifEnded(ctx context.Context, err error) error {
 // [WriteError] sends them. Wrapped and joined errors count as what they wrap.
 // Of several that match, the first of this table decides:
 //
+//	413 StateTooLarge        *http.MaxBytesError, multipart.ErrMessageTooLarge
 //	410 StaleComponentState  ErrStale
 //	409 ExpiredState         ErrExpired
 //	409 OutdatedState        ErrOutdated
@@ -228,7 +238,7 @@ func ifEnded(ctx context.Context, err error) error {
 //	400 MissingState         ErrMissing
 //	403 CrossOriginState     ErrCrossOrigin
 //	403 ForbiddenState       ErrForbidden
-//	413 StateTooLarge        ErrTooLarge, *http.MaxBytesError, multipart.ErrMessageTooLarge
+//	413 StateTooLarge        ErrTooLarge
 //	503 StateUnavailable     ErrUnavailable, context.DeadlineExceeded, context.Canceled
 //	500 StateError           everything else
 //

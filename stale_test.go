@@ -31,6 +31,8 @@ var staleTable = []struct {
 	status int
 	code   string
 }{
+	{&http.MaxBytesError{Limit: 1}, 413, "StateTooLarge"},
+	{multipart.ErrMessageTooLarge, 413, "StateTooLarge"},
 	{pagestate.ErrStale, 410, "StaleComponentState"},
 	{pagestate.ErrExpired, 409, "ExpiredState"},
 	{pagestate.ErrOutdated, 409, "OutdatedState"},
@@ -40,8 +42,6 @@ var staleTable = []struct {
 	{pagestate.ErrCrossOrigin, 403, "CrossOriginState"},
 	{pagestate.ErrForbidden, 403, "ForbiddenState"},
 	{pagestate.ErrTooLarge, 413, "StateTooLarge"},
-	{&http.MaxBytesError{Limit: 1}, 413, "StateTooLarge"},
-	{multipart.ErrMessageTooLarge, 413, "StateTooLarge"},
 	{pagestate.ErrUnavailable, 503, "StateUnavailable"},
 	{context.DeadlineExceeded, 503, "StateUnavailable"},
 	{context.Canceled, 503, "StateUnavailable"},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,8 +82,8 @@ func (c *club) page(n int) func(http.ResponseWriter, *http.Request) error {
 // take takes the form of a step, and leads to the next one.
 func (c *club) take(n int) func(http.ResponseWriter, *http.Request, *Signup) error {
 	return func(w http.ResponseWriter, r *http.Request, s *Signup) error {
-		if err := parse(r); err != nil {
-			return err
+		if err := r.ParseMultipartForm(1 << 20); err != nil { // larger files go to temporary ones
+			return fmt.Errorf("%w: %w", pagestate.ErrInvalid, err) // or 413, if the body is too large
 		}
 		problems, err := form.Apply(s, r.PostForm, steps[n].fields...)
 		if err != nil {
@@ -106,17 +105,6 @@ func (c *club) take(n int) func(http.ResponseWriter, *http.Request, *Signup) err
 		}
 		return c.join(w, r, s)
 	}
-}
-
-// parse parses a form, whose files go to temporary ones if they are large. A body over the
-// limit is answered with 413, and one that is no such form with 400.
-func parse(r *http.Request) error {
-	err := r.ParseMultipartForm(1 << 20)
-	var tooLarge *http.MaxBytesError
-	if err == nil || errors.As(err, &tooLarge) || errors.Is(err, multipart.ErrMessageTooLarge) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", pagestate.ErrInvalid, err)
 }
 
 // done returns how many of the first n steps are done, up to one that is not.
