@@ -9,19 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/pagestate/pagestate/example/internal/browser"
 )
-
-// patience is how long anything may take that a test waits for. It is far more
-// than it takes, so that a busy machine fails no test.
-const patience = 20 * time.Second
 
 // Browser is the Chromium that all tests of a package share, since starting it
 // takes longer than most of them. The first profile starts it:
@@ -109,12 +104,8 @@ func (b *Browser) Profile(t testing.TB) *Profile {
 
 // Tab is one page of a profile.
 type Tab struct {
+	browser.Page
 	ctx context.Context
-	t   testing.TB
-
-	mu       sync.Mutex
-	console  []string
-	expected []string
 }
 
 // Tab opens an empty tab. At the end of the test its console must hold no
@@ -127,7 +118,8 @@ func (p *Profile) Tab() *Tab {
 		option = chromedp.WithExistingBrowserContext(id)
 	}
 	ctx, cancel := chromedp.NewContext(parent, option)
-	tab := &Tab{ctx: ctx, t: p.t}
+	tab := &Tab{ctx: ctx}
+	tab.T, tab.Eval = p.t, tab.eval
 	messages := chromedp.Console(ctx)
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -147,7 +139,7 @@ func (p *Profile) Tab() *Tab {
 		}
 	}()
 	p.t.Cleanup(func() {
-		tab.checkConsole()
+		tab.CheckConsole()
 		cancel()
 		<-read
 	})
@@ -166,68 +158,45 @@ func (t *Tab) note(m chromedp.ConsoleMessage) {
 	if kind := string(m.Type); kind != "error" && kind != "warning" && kind != "assert" && !m.IsException() {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.console = append(t.console, fmt.Sprintf("%s %s", m.Text, m.URL))
-}
-
-// Expect names a part of the messages that the console may hold, such as
-// "status of 410".
-func (t *Tab) Expect(parts ...string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.expected = append(t.expected, parts...)
-}
-
-func (t *Tab) checkConsole() {
-	// What the page wrote last is on its way: ask the page something, whose
-	// answer comes after it.
-	t.run(chromedp.Evaluate[chromedp.Void]("0"))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, line := range t.console {
-		if !slices.ContainsFunc(t.expected, func(part string) bool { return strings.Contains(line, part) }) {
-			t.t.Errorf("on the console: %s", line)
-		}
-	}
+	t.Note(fmt.Sprintf("%s %s", m.Text, m.URL))
 }
 
 func (t *Tab) run(steps ...chromedp.Action[chromedp.Void]) error {
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, browser.Patience)
 	defer cancel()
 	return chromedp.Do(ctx, steps...)
 }
 
 func (t *Tab) must(what string, steps ...chromedp.Action[chromedp.Void]) {
-	t.t.Helper()
+	t.T.Helper()
 	if err := t.run(steps...); err != nil {
-		t.t.Fatalf("%s: %v\n%s", what, err, t.HTML())
+		t.T.Fatalf("%s: %v\n%s", what, err, t.HTML())
 	}
 }
 
 // Go shows an address.
 func (t *Tab) Go(address string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("opening "+address, chromedp.Navigate(address))
 }
 
 // Back shows the page before this one in the tab's history.
-func (t *Tab) Back() { t.t.Helper(); t.travel("back", -1) }
+func (t *Tab) Back() { t.T.Helper(); t.travel("back", -1) }
 
 // Forward shows the page after this one.
-func (t *Tab) Forward() { t.t.Helper(); t.travel("forward", 1) }
+func (t *Tab) Forward() { t.T.Helper(); t.travel("forward", 1) }
 
 // Reload loads the page again.
 func (t *Tab) Reload() {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("reloading", chromedp.Reload())
 }
 
 // travel leaves the page for one that may come from a cache or from the server.
 func (t *Tab) travel(what string, by int64) {
-	t.t.Helper()
+	t.T.Helper()
 	shown := make(chan struct{}, 1)
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	ctx, cancel := context.WithTimeout(t.ctx, browser.Patience)
 	defer cancel()
 	err := chromedp.Listen(ctx, func(event any) {
 		if e, ok := event.(*page.EventFrameNavigated); ok && e.Frame.ParentID == "" {
@@ -238,20 +207,20 @@ func (t *Tab) travel(what string, by int64) {
 		}
 	})
 	if err != nil {
-		t.t.Fatal(err)
+		t.T.Fatal(err)
 	}
 	history, err := chromedp.Run(ctx, chromedp.NavigationEntries())
 	if err != nil {
-		t.t.Fatal(err)
+		t.T.Fatal(err)
 	}
 	entry := history.Entries[history.CurrentIndex+by].ID
 	if _, err := chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry}); err != nil {
-		t.t.Fatal(err)
+		t.T.Fatal(err)
 	}
 	select {
 	case <-shown:
 	case <-ctx.Done():
-		t.t.Fatalf("going %s led nowhere", what)
+		t.T.Fatalf("going %s led nowhere", what)
 	}
 	t.Wait("document.readyState === 'complete'")
 }
@@ -259,24 +228,15 @@ func (t *Tab) travel(what string, by int64) {
 // Click presses the mouse in the middle of an element, as a person does. It asks
 // the page where that is: chromedp's numbers of nodes do not outlive a new page.
 func (t *Tab) Click(selector string) {
-	t.t.Helper()
-	var x, y float64
-	place := t.await(fmt.Sprintf(`(element => {
-		if (!element?.checkVisibility({ visibilityProperty: true })) return '';
-		element.scrollIntoViewIfNeeded();
-		const { left, right, top, bottom } = element.getClientRects()[0];
-		return (left + right) / 2 + ' ' + (top + bottom) / 2;
-	})(document.querySelector(%q))`, selector))
-	if _, err := fmt.Sscan(place, &x, &y); err != nil {
-		t.t.Fatalf("clicking %s at %q: %v", selector, place, err)
-	}
-	t.must("clicking "+selector, chromedp.MouseClickXY(x, y))
+	t.T.Helper()
+	x, y := t.Middle(selector)
+	t.must("clicking "+selector, chromedp.MouseClickXY(float64(x), float64(y)))
 }
 
 // Type replaces the text of a field, key by key.
 func (t *Tab) Type(selector, text string) {
-	t.t.Helper()
-	t.await(fmt.Sprintf(`(field => field ? (field.focus(), field.select(), 'focused') : '')(document.querySelector(%q))`, selector))
+	t.T.Helper()
+	t.Select(selector)
 	t.must("typing into "+selector, chromedp.KeyEvent(text))
 }
 
@@ -288,74 +248,25 @@ func (t *Tab) File(selector, path string) {
 
 // Press presses keys where the focus is.
 func (t *Tab) Press(keys string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("pressing "+keys, chromedp.KeyEvent(keys))
 }
 
 // Do runs a script and waits for it, if it gives a promise.
 func (t *Tab) Do(script string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must(script, chromedp.Evaluate[chromedp.Void](script, chromedp.EvalAwaitPromise))
 }
 
-// Text is what an expression of JavaScript gives, as text; null gives "".
-func (t *Tab) Text(script string) string {
-	t.t.Helper()
-	text, err := t.text(script)
-	if err != nil {
-		t.t.Fatalf("%s: %v\n%s", script, err, t.HTML())
-	}
-	return text
-}
-
-func (t *Tab) text(script string) (string, error) {
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+func (t *Tab) eval(script string) (string, error) {
+	ctx, cancel := context.WithTimeout(t.ctx, browser.Patience)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[string]("(async () => String(await ("+script+") ?? ''))()", chromedp.EvalAwaitPromise))
-}
-
-// Want fails the test unless the expression gives that text, now.
-func (t *Tab) Want(script, want string) {
-	t.t.Helper()
-	if got := t.Text(script); got != want {
-		t.t.Errorf("%s is %q, not %q", script, got, want)
-	}
-}
-
-// Wait waits until an expression is true, also past the loading of a new page.
-func (t *Tab) Wait(script string) {
-	t.t.Helper()
-	t.await("(" + script + ") ? 'true' : ''")
-}
-
-// await waits until an expression gives a text.
-func (t *Tab) await(script string) string {
-	t.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		text, err := t.text(script)
-		if err == nil && text != "" {
-			return text
-		}
-		if time.Now().After(deadline) {
-			t.t.Fatalf("in vain waited for: %s (%v)\n%s", script, err, t.HTML())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// HTML is the page as it stands, for messages.
-func (t *Tab) HTML() string {
-	html, err := t.text("document.documentElement.outerHTML")
-	if err != nil {
-		return err.Error()
-	}
-	return html
+	return chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 }
 
 // NoScript switches the page's scripts off, from the next page on.
 func (t *Tab) NoScript() {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("switching scripts off", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
 		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 		return chromedp.Void{}, err
@@ -365,7 +276,7 @@ func (t *Tab) NoScript() {
 // Before runs a script in each page of the tab from the next one on, ahead of the
 // page's own.
 func (t *Tab) Before(script string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("preparing "+script, func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
 		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 		return chromedp.Void{}, err
@@ -374,7 +285,7 @@ func (t *Tab) Before(script string) {
 
 // Dark makes the tab prefer dark colours.
 func (t *Tab) Dark() {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("switching to dark", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
@@ -385,20 +296,20 @@ func (t *Tab) Dark() {
 
 // Size makes the tab so large, in pixels of CSS.
 func (t *Tab) Size(width, height int64, options ...chromedp.EmulateViewportOption) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("sizing", chromedp.EmulateViewport(width, height, options...))
 }
 
 // Screenshot writes what the tab shows to a PNG file.
 func (t *Tab) Screenshot(file string) {
-	t.t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	t.T.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, browser.Patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
-		t.t.Fatal(err)
+		t.T.Fatal(err)
 	}
 	if err := os.WriteFile(file, png, 0o644); err != nil {
-		t.t.Fatal(err)
+		t.T.Fatal(err)
 	}
 }

@@ -12,18 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pagestate/pagestate/example/internal/browser"
 	"golang.org/x/net/websocket"
 )
-
-// patience is how long anything may take that a test waits for. It is far more
-// than it takes, so that a busy machine fails no test.
-const patience = time.Minute
 
 // Browser is the Firefox that all tests of a package share. The first profile
 // starts it:
@@ -45,10 +41,10 @@ type Browser struct {
 	cmd  *exec.Cmd
 	err  error
 
-	mu      sync.Mutex // held while a command runs
-	conn    *websocket.Conn
-	lastID  int
-	console map[string][]string // by tab
+	mu     sync.Mutex // held while a command runs
+	conn   *websocket.Conn
+	lastID int
+	tabs   map[string]*Tab
 }
 
 // programs are the browsers to look for: Debian's, and Mozilla's own.
@@ -111,7 +107,7 @@ func (b *Browser) start(path string) error {
 	if err := b.call("session.new", object{"capabilities": object{}}, nil); err != nil {
 		return err
 	}
-	b.console = make(map[string][]string)
+	b.tabs = make(map[string]*Tab)
 	return b.call("session.subscribe", object{"events": []string{logEntry}}, nil)
 }
 
@@ -139,7 +135,7 @@ func listening(stderr io.Reader) (address string, err error) {
 			return "", errors.New("the browser ended before it listened")
 		}
 		return address, nil
-	case <-time.After(patience):
+	case <-time.After(browser.Patience):
 		return "", errors.New("the browser does not listen")
 	}
 }
@@ -153,7 +149,7 @@ func (b *Browser) Stop() {
 		b.stop()
 	}
 	if b.cmd != nil {
-		defer time.AfterFunc(patience, b.stop).Stop()
+		defer time.AfterFunc(browser.Patience, b.stop).Stop()
 		b.cmd.Wait()
 	}
 	b.stop()
@@ -183,7 +179,7 @@ func (b *Browser) call(method string, params, result any) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lastID++
-	b.conn.SetDeadline(time.Now().Add(patience))
+	b.conn.SetDeadline(time.Now().Add(browser.Patience))
 	if err := websocket.JSON.Send(b.conn, object{"id": b.lastID, "method": method, "params": params}); err != nil {
 		return err
 	}
@@ -194,8 +190,9 @@ func (b *Browser) call(method string, params, result any) error {
 			return fmt.Errorf("%s: %w", method, err)
 		case m.Method == logEntry:
 			if level := m.Params.Level; level == "warn" || level == "error" {
-				tab := m.Params.Source.Context
-				b.console[tab] = append(b.console[tab], m.Params.Text)
+				if tab := b.tabs[m.Params.Source.Context]; tab != nil {
+					tab.Note(m.Params.Text)
+				}
 			}
 		case m.ID != b.lastID:
 		case m.Error != "":
@@ -241,10 +238,9 @@ func (b *Browser) Profile(t testing.TB) *Profile {
 
 // Tab is one page of a profile.
 type Tab struct {
-	b        *Browser
-	id       string
-	t        testing.TB
-	expected []string
+	browser.Page
+	b  *Browser
+	id string
 }
 
 // Open is a new tab that shows an address. At the end of the test its console must
@@ -255,41 +251,38 @@ func (p *Profile) Open(address string) *Tab {
 	if err := p.b.call("browsingContext.create", object{"type": "tab", "userContext": p.id}, &made); err != nil {
 		p.t.Fatal(err)
 	}
-	t := &Tab{b: p.b, id: made.Context, t: p.t}
-	p.t.Cleanup(t.checkConsole)
+	t := &Tab{b: p.b, id: made.Context}
+	t.T, t.Eval = p.t, t.eval
+	p.b.keep(t)
+	p.t.Cleanup(t.CheckConsole)
 	t.Go(address)
 	return t
 }
 
-// Expect names a part of the messages that the console may hold.
-func (t *Tab) Expect(parts ...string) { t.expected = append(t.expected, parts...) }
-
-func (t *Tab) checkConsole() {
-	t.Text("0") // its answer comes after what the page wrote last
-	for _, line := range t.b.console[t.id] {
-		if !slices.ContainsFunc(t.expected, func(part string) bool { return strings.Contains(line, part) }) {
-			t.t.Errorf("on the console: %s", line)
-		}
-	}
+// keep lets the tab have what its page writes to the console.
+func (b *Browser) keep(t *Tab) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tabs[t.id] = t
 }
 
 func (t *Tab) must(method string, params object) {
-	t.t.Helper()
+	t.T.Helper()
 	params["context"] = t.id
 	if err := t.b.call(method, params, nil); err != nil {
-		t.t.Fatalf("%v\n%s", err, t.HTML())
+		t.T.Fatalf("%v\n%s", err, t.HTML())
 	}
 }
 
 // Go shows an address.
 func (t *Tab) Go(address string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("browsingContext.navigate", object{"url": address, "wait": "complete"})
 }
 
 // Back shows the page before this one in the tab's history.
 func (t *Tab) Back() {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("browsingContext.traverseHistory", object{"delta": -1})
 	t.Wait("document.readyState === 'complete'")
 }
@@ -302,22 +295,35 @@ func (t *Tab) Reload() {
 
 // Click presses the mouse in the middle of an element, as a person does.
 func (t *Tab) Click(selector string) {
-	t.t.Helper()
-	var x, y int
-	place := t.await(fmt.Sprintf(`(element => {
-		if (!element?.checkVisibility({ visibilityProperty: true })) return '';
-		element.scrollIntoView({ block: 'nearest' });
-		const { left, right, top, bottom } = element.getClientRects()[0];
-		return Math.round((left + right) / 2) + ' ' + Math.round((top + bottom) / 2);
-	})(document.querySelector(%q))`, selector))
-	if _, err := fmt.Sscan(place, &x, &y); err != nil {
-		t.t.Fatalf("clicking %s at %q: %v", selector, place, err)
-	}
-	t.must("input.performActions", object{"actions": []object{{"type": "pointer", "id": "mouse", "actions": []object{
+	t.T.Helper()
+	x, y := t.Middle(selector)
+	t.act(object{"type": "pointer", "id": "mouse", "actions": []object{
 		{"type": "pointerMove", "x": x, "y": y},
 		{"type": "pointerDown", "button": 0},
 		{"type": "pointerUp", "button": 0},
-	}}}})
+	}})
+}
+
+// Type replaces the text of a field, key by key.
+func (t *Tab) Type(selector, text string) {
+	t.T.Helper()
+	t.Select(selector)
+	t.Press(text)
+}
+
+// Press presses keys where the focus is.
+func (t *Tab) Press(keys string) {
+	t.T.Helper()
+	var actions []object
+	for _, key := range keys {
+		actions = append(actions, object{"type": "keyDown", "value": string(key)}, object{"type": "keyUp", "value": string(key)})
+	}
+	t.act(object{"type": "key", "id": "keyboard", "actions": actions})
+}
+
+func (t *Tab) act(source object) {
+	t.T.Helper()
+	t.must("input.performActions", object{"actions": []object{source}})
 }
 
 // Type replaces the text of a field, key by key.
@@ -344,75 +350,22 @@ func (t *Tab) File(selector, path string) {
 
 // Do runs a script and waits for it, if it gives a promise.
 func (t *Tab) Do(script string) {
-	t.t.Helper()
-	t.Text("(" + script + ", '')")
-}
-
-// Text is what an expression of JavaScript gives, as text; null gives "".
-func (t *Tab) Text(script string) string {
-	t.t.Helper()
-	text, err := t.text(script)
-	if err != nil {
-		t.t.Fatalf("%s: %v\n%s", script, err, t.HTML())
+	t.T.Helper()
+	if _, err := t.eval(script); err != nil {
+		t.T.Fatalf("%s: %v\n%s", script, err, t.HTML())
 	}
-	return text
 }
 
-func (t *Tab) text(script string) (string, error) {
+func (t *Tab) eval(script string) (string, error) {
 	var answer struct {
-		Result           struct{ Value string }
+		Result           struct{ Value json.RawMessage }
 		ExceptionDetails struct{ Text string }
 	}
-	expression := "(async () => String(await (" + script + ") ?? ''))()"
-	if t.b.NoScript {
-		expression = "String((" + script + ") ?? '')"
-	}
-	err := t.b.call("script.evaluate", object{
-		"expression":   expression,
-		"target":       object{"context": t.id},
-		"awaitPromise": !t.b.NoScript,
-	}, &answer)
+	err := t.b.call("script.evaluate", object{"expression": script, "target": object{"context": t.id}, "awaitPromise": true}, &answer)
 	if err == nil && answer.ExceptionDetails.Text != "" {
 		err = errors.New(answer.ExceptionDetails.Text)
 	}
-	return answer.Result.Value, err
-}
-
-// Want fails the test unless the expression gives that text, now.
-func (t *Tab) Want(script, want string) {
-	t.t.Helper()
-	if got := t.Text(script); got != want {
-		t.t.Errorf("%s is %q, not %q", script, got, want)
-	}
-}
-
-// Wait waits until an expression is true, also past the loading of a new page.
-func (t *Tab) Wait(script string) {
-	t.t.Helper()
-	t.await("(" + script + ") ? 'true' : ''")
-}
-
-// await waits until an expression gives a text.
-func (t *Tab) await(script string) string {
-	t.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		text, err := t.text(script)
-		if err == nil && text != "" {
-			return text
-		}
-		if time.Now().After(deadline) {
-			t.t.Fatalf("in vain waited for: %s (%v)\n%s", script, err, t.HTML())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// HTML is the page as it stands, for messages.
-func (t *Tab) HTML() string {
-	html, err := t.text("document.documentElement.outerHTML")
-	if err != nil {
-		return err.Error()
-	}
-	return html
+	var text string
+	json.Unmarshal(answer.Result.Value, &text) // what is no text is not asked for
+	return text, err
 }
