@@ -23,14 +23,18 @@ async function fetch(element, url, init = {}) {
 
 export const isStream = response => /^text\/event-stream\b/i.test(response.headers.get('Content-Type'));
 
-// isRead waits until an answer has come. That of a stream may take as long as the page is
-// open: what a server sends as events, or the page reads bit by bit, is not waited for.
-export function isRead(response) {
-  if (!response.body || isStream(response)) return null;
+// isRead waits until an answer has come, and the page has it. That of a stream may take as
+// long as the page is open: what a server sends as events, or the page reads bit by bit,
+// is not waited for.
+export async function isRead(response) {
+  if (!response.body || isStream(response)) return;
   const copying = new AbortController(), end = response.clone().body.pipeTo(new WritableStream(), { signal: copying.signal });
   const body = response.body; // clone gave it a new one
+  let read;
   Object.defineProperty(response, 'body', { get() { copying.abort(); return body; } });
-  return end.catch(() => {});
+  for (const name of ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text']) response[name] = () => read = Response.prototype[name].call(response);
+  await end.catch(() => {});
+  await read?.catch(() => {}); // Firefox gives it to the page later
 }
 
 // withoutFields is a body for another site.

@@ -49,8 +49,9 @@ func TestFieldsThatHideProperties(t *testing.T) {
 // The fetch takes what the window's takes, a Request too.
 func TestRequestStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chrome.Profile(t).Tab(), site}
-	page.Before(`window.sent = []; window.fetch = async (url, init) => {
+	opened := chrome.Profile(t).Tab()
+	page := &tab{opened, site}
+	opened.Before(`window.sent = []; window.fetch = async (url, init) => {
 		const { headers, method } = new Request(url, init);
 		sent.push(method + headers.has('Page-State') + headers.get('X-Own'));
 		return new Response('');

@@ -16,7 +16,7 @@ import (
 
 // Text that is typed during a slow answer survives it, with focus and caret.
 func TestTypedText(t *testing.T) {
-	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
+	eachEngine(t, func(t *testing.T, driver Driver, open func(string) *tab) {
 		queries := []string{"", "swap=innerHTML"}
 		if driver == htmx4 {
 			queries = append(queries, "swap=outerMorph")

@@ -8,19 +8,51 @@ import (
 	"testing"
 
 	"github.com/pagestate/pagestate/example/internal/chromium"
+	"github.com/pagestate/pagestate/example/internal/firefox"
 )
 
-// chrome is the browser of all tests.
-var chrome chromium.Browser
+// The browsers of all tests.
+var (
+	chrome chromium.Browser
+	fox    firefox.Browser
+)
 
 func TestMain(m *testing.M) {
 	m.Run()
 	chrome.Stop()
+	fox.Stop()
+}
+
+// engines make a profile in each browser, and return what opens tabs in it.
+var engines = map[string]func(t *testing.T) func(address string) driver{
+	"Chromium": func(t *testing.T) func(string) driver {
+		profile := chrome.Profile(t)
+		return func(address string) driver { return profile.Open(address) }
+	},
+	"Firefox": func(t *testing.T) func(string) driver {
+		profile := fox.Profile(t)
+		return func(address string) driver { return profile.Open(address) }
+	},
+}
+
+// driver is what the tests do with a tab of either browser.
+type driver interface {
+	Back()
+	Click(selector string)
+	Do(script string)
+	Expect(parts ...string)
+	Forward()
+	Go(address string)
+	Press(keys string)
+	Text(script string) string
+	Type(selector, text string)
+	Wait(script string)
+	Want(script, want string)
 }
 
 // tab is a browser's tab with a page of the site.
 type tab struct {
-	*chromium.Tab
+	driver
 	site *Site
 }
 
@@ -33,13 +65,26 @@ func each(t *testing.T, test func(t *testing.T, driver Driver, open func(query s
 // some is each for the drivers that are named.
 func some(t *testing.T, names []Driver, test func(t *testing.T, driver Driver, open func(query string) *tab)) {
 	t.Helper()
+	in(t, "Chromium", names, test)
+}
+
+// eachEngine is each, in every browser.
+func eachEngine(t *testing.T, test func(t *testing.T, driver Driver, open func(query string) *tab)) {
+	t.Helper()
+	for engine := range engines {
+		t.Run(engine, func(t *testing.T) { in(t, engine, drivers, test) })
+	}
+}
+
+func in(t *testing.T, engine string, names []Driver, test func(t *testing.T, driver Driver, open func(query string) *tab)) {
+	t.Helper()
 	for _, driver := range names {
 		t.Run(string(driver), func(t *testing.T) {
-			profile := chrome.Profile(t)
+			open := engines[engine](t)
 			test(t, driver, func(query string) *tab {
 				t.Helper()
 				site := newSite(t)
-				opened := profile.Open(site.URL + "/?driver=" + string(driver) + "&" + query)
+				opened := open(site.URL + "/?driver=" + string(driver) + "&" + query)
 				opened.Expect("Failed to load resource", "Response Status Error") // what browser and htmx note of a refusal
 				return &tab{opened, site}
 			})
@@ -89,7 +134,7 @@ func (p *tab) wantHappened(want ...string) {
 }
 
 func TestCounts(t *testing.T) {
-	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
+	eachEngine(t, func(t *testing.T, driver Driver, open func(string) *tab) {
 		for _, query := range []string{"", "swap=innerHTML"} {
 			page := open(query)
 			before := page.token("outer")
@@ -110,7 +155,7 @@ func TestCounts(t *testing.T) {
 // Three clicks while the first answer is held back: one request at a time, and
 // none is lost, also where an answer replaces the button that was clicked.
 func TestClicksOverlap(t *testing.T) {
-	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
+	eachEngine(t, func(t *testing.T, driver Driver, open func(string) *tab) {
 		for _, query := range []string{"", "swap=innerHTML", "pad=4000", "pad=4000&swap=innerHTML"} {
 			page := open(query)
 			release := page.site.hold("/add")
@@ -149,7 +194,7 @@ func TestLateAnswer(t *testing.T) {
 }
 
 func TestStale(t *testing.T) {
-	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
+	eachEngine(t, func(t *testing.T, driver Driver, open func(string) *tab) {
 		page := open("inside=1")
 		release := page.site.hold("/add")
 		for range 3 {
@@ -350,7 +395,7 @@ func TestTooLarge(t *testing.T) {
 
 // The visitor goes away and comes back, by the buttons of the browser.
 func TestBackAndForward(t *testing.T) {
-	each(t, func(t *testing.T, driver Driver, open func(string) *tab) {
+	eachEngine(t, func(t *testing.T, driver Driver, open func(string) *tab) {
 		page := open("")
 		page.press("outer", "add")
 		page.wantCount("outer", "1")
@@ -410,9 +455,10 @@ func TestDuplicate(t *testing.T) {
 // Without scripts the same page is one of plain forms.
 func TestNoScript(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chrome.Profile(t).Tab(), site}
+	opened := chrome.Profile(t).Tab()
+	opened.NoScript()
+	page := &tab{opened, site}
 	page.Expect("Failed to load resource")
-	page.NoScript()
 	page.Go(site.URL + "/?driver=htmx2")
 	for count := range 3 {
 		page.Click("#outer > form.add button")
@@ -427,8 +473,9 @@ func TestNoScript(t *testing.T) {
 // A token is for the site it came from, and for no URL.
 func TestTokenStaysHome(t *testing.T) {
 	site := newSite(t)
-	page := &tab{chrome.Profile(t).Tab(), site}
-	page.Before(`window.sent = []; window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State') || String(init.body)); return new Response(''); }`)
+	opened := chrome.Profile(t).Tab()
+	page := &tab{opened, site}
+	opened.Before(`window.sent = []; window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State') || String(init.body)); return new Response(''); }`)
 	page.Go(site.URL + "/?driver=fetch")
 	page.Want(`(async () => {
 		const { fetch } = await import('/pagestate.js');

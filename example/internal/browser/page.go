@@ -14,7 +14,7 @@ import (
 
 // Patience is how long anything may take that a test waits for. It is far more
 // than it takes, so that a busy machine fails no test.
-const Patience = time.Minute
+const Patience = 30 * time.Second
 
 // Page is what a tab shows.
 type Page struct {

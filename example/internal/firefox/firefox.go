@@ -108,8 +108,16 @@ func (b *Browser) start(path string) error {
 		return err
 	}
 	b.tabs = make(map[string]*Tab)
-	return b.call("session.subscribe", object{"events": []string{logEntry}}, nil)
+	if err := b.call("session.subscribe", object{"events": []string{logEntry}}, nil); err != nil {
+		return err
+	}
+	return b.call("script.addPreloadScript", object{"functionDeclaration": noteViolations}, nil)
 }
+
+// noteViolations has each page say what its Content-Security-Policy has prevented:
+// Firefox keeps that to itself.
+const noteViolations = `() => addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+	console.error('Content Security Policy: ' + violatedDirective + ' prevents ' + blockedURI))`
 
 // origin is what the connection says it comes from; Firefox refuses any other.
 const origin = "http://localhost"
@@ -255,6 +263,7 @@ func (p *Profile) Open(address string) *Tab {
 	t.T, t.Eval = p.t, t.eval
 	p.b.keep(t)
 	p.t.Cleanup(t.CheckConsole)
+	t.must("browsingContext.activate", object{}) // or the first tab gets no keys
 	t.Go(address)
 	return t
 }
@@ -281,9 +290,14 @@ func (t *Tab) Go(address string) {
 }
 
 // Back shows the page before this one in the tab's history.
-func (t *Tab) Back() {
+func (t *Tab) Back() { t.T.Helper(); t.travel(-1) }
+
+// Forward shows the page after this one.
+func (t *Tab) Forward() { t.T.Helper(); t.travel(1) }
+
+func (t *Tab) travel(by int) {
 	t.T.Helper()
-	t.must("browsingContext.traverseHistory", object{"delta": -1})
+	t.must("browsingContext.traverseHistory", object{"delta": by})
 	t.Wait("document.readyState === 'complete'")
 }
 
