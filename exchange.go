@@ -543,7 +543,8 @@ func (x *exchange) leavesPage(status int) bool {
 
 // needsBrowser reports whether the response is a redirect that a script should not
 // follow by itself: to another host, where it would take the token along, or to a
-// fragment, which it does not get to know.
+// fragment, which it does not get to know. A script says in a header that it asks, which
+// is empty where its tokens are in a form.
 func (x *exchange) needsBrowser(status int) bool {
 	htmx := len(x.r.Header["Hx-Request"]) > 0
 	if !redirects(status) || len(x.r.Header[stateHeader]) == 0 && !htmx {

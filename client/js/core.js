@@ -125,7 +125,7 @@ function addTokens(c, form, { method = 'GET', body }, headers) {
   const sent = group.map(member => [member, member.token]), fields = isForm && form ? tokenFields(form) : [];
   const tokens = [...new Set([...group.map(member => member.token), ...fields.map(field => field.value).filter(isToken)])].filter(token => token);
   const header = tokens.join(', '), name = fields[0]?.name ?? FIELD, fits = header.length <= MAX_HEADER;
-  if (fits && header) headers.set(HEADER, header);
+  headers.set(HEADER, fits ? header : ''); // empty, it still says that a script asks
   if (!fits && !isForm) {
     fire(c.root, 'pagestate:toolarge', { component: c.root });
     throw abort('the tokens are too long for a header, and there is no form to put them in');

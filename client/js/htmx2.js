@@ -30,7 +30,7 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     if (!waits) throw abort('aborted');
     waits = false;
     delete xhr.abort;
-    if (init.headers.has(HEADER)) xhr.setRequestHeader(HEADER, init.headers.get(HEADER));
+    xhr.setRequestHeader(HEADER, init.headers.get(HEADER));
     const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
     xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status, url: xhr.responseURL }));
     xhr.addEventListener('loadend', reject); // without a load

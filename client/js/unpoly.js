@@ -24,7 +24,7 @@ addEventListener('up:request:load', ({ request }) => {
       for (let i = 0; i < 3; i++) await nextTask();
     };
     const send = (_, { headers, body }) => new Promise((resolve, reject) => {
-      if (headers.has(HEADER)) xhr.setRequestHeader(HEADER, headers.get(HEADER));
+      xhr.setRequestHeader(HEADER, headers.get(HEADER));
       const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
       xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status, url: xhr.responseURL }));
       xhr.addEventListener('loadend', reject); // without a load

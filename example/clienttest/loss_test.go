@@ -89,28 +89,32 @@ func TestWholePages(t *testing.T) {
 
 // What a page shows after a redirect was asked for once, and is where it leads.
 func TestRedirectIsFollowedOnce(t *testing.T) {
-	page := openForm(t)
-	page.fill(`<form method="post" action="/leave?to=%2F%3Fdriver%3Dform%26inside%3D1%26page_state%3Dabc#inner1" data-page-state-form><button>Go</button></form>`)
-	page.Do("window.stays = true")
-	page.Click("#outer button")
-	page.Wait("document.getElementById('inner1')")
-	page.Want("[location.search, location.hash, document.title, window.stays].join()", "?driver=form&inside=1&page_state=abc,#inner1,Counters,true")
-	page.Want("document.querySelector(':target').id", "inner1")
-	if n := page.site.pagesShown(); n != 2 {
-		t.Errorf("%d pages were asked for", n)
-	}
-	page.press("inner1", "add") // is a page as any other
-	page.wantCount("inner1", "1")
+	for engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			page := openFormIn(t, engine)
+			page.fill(`<form method="post" action="/leave?to=%2F%3Fdriver%3Dform%26inside%3D1%26page_state%3Dabc#inner1" data-page-state-form><button>Go</button></form>`)
+			page.Do("window.stays = true")
+			page.Click("#outer button")
+			page.Wait("document.getElementById('inner1')")
+			page.Want("[location.search, location.hash, document.title, window.stays].join()", "?driver=form&inside=1&page_state=abc,#inner1,Counters,true")
+			page.Want("document.querySelector(':target').id", "inner1")
+			if n := page.site.pagesShown(); n != 2 {
+				t.Errorf("%d pages were asked for", n)
+			}
+			page.press("inner1", "add") // is a page as any other
+			page.wantCount("inner1", "1")
 
-	page.Back()
-	page.Wait("!document.getElementById('inner1') && document.getElementById('outer')")
-	page.Want("location.search", "?driver=form")
-	page.press("outer", "add")
-	page.wantCount("outer", "1")
-	page.Forward()
-	page.Wait("document.getElementById('inner1')")
-	page.press("outer", "add")
-	page.wantCount("outer", "1")
+			page.Back()
+			page.Wait("!document.getElementById('inner1') && document.getElementById('outer')")
+			page.Want("location.search", "?driver=form")
+			page.press("outer", "add")
+			page.wantCount("outer", "1")
+			page.Forward()
+			page.Wait("document.getElementById('inner1')")
+			page.press("outer", "add")
+			page.wantCount("outer", "1")
+		})
+	}
 }
 
 // A redirect to the page itself adds nothing to the history, and one to a part of it
