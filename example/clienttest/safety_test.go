@@ -424,19 +424,6 @@ func TestInputsThatHideMethods(t *testing.T) {
 	})
 }
 
-// A page may forbid strings as markup. The policy is no tool for others.
-func TestTrustedTypes(t *testing.T) {
-	site := newSite(t)
-	site.policy = policy + "; require-trusted-types-for 'script'; trusted-types pagestate"
-	page := &tab{chrome.Profile(t).Open(site.URL + "/?driver=form"), site}
-	page.press("outer", "add")
-	page.wantCount("outer", "1")
-	page.Do("document.querySelector('form.add').insertAdjacentElement('beforeend', Object.assign(document.createElement('input'), { name: 'page', value: 1 }))")
-	page.press("outer", "add")
-	page.wantCount("outer", "2")
-	page.Want("import('/pagestate.js').then(script => Object.keys(script).sort())", "fetch,reload,show")
-}
-
 // A page that allows no policy of this name runs all the same, as long as it does not
 // ask for Trusted Types.
 func TestNoTrustedTypes(t *testing.T) {

@@ -24,12 +24,12 @@ func TestMain(m *testing.M) {
 }
 
 // engines make a profile in each browser, and return what opens tabs in it.
-var engines = map[string]func(t *testing.T) func(address string) driver{
-	"Chromium": func(t *testing.T) func(string) driver {
+var engines = map[string]func(t testing.TB) func(address string) driver{
+	"Chromium": func(t testing.TB) func(string) driver {
 		profile := chrome.Profile(t)
 		return func(address string) driver { return profile.Open(address) }
 	},
-	"Firefox": func(t *testing.T) func(string) driver {
+	"Firefox": func(t testing.TB) func(string) driver {
 		profile := fox.Profile(t)
 		return func(address string) driver { return profile.Open(address) }
 	},
