@@ -18,12 +18,20 @@ async function ask(element, method, url) {
     let html = '';
     const reader = response.body.getReader();
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) html += new TextDecoder().decode(piece.value);
-    if (html) document.getElementById('outer').outerHTML = html.replaceAll(/^(event: .*|data: elements )/gm, '').trim();
+    show(html);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     say('finished');
   }
+}
+
+// A page takes the place of this one, and a script of the answer runs.
+function show(html) {
+  const [, script] = /<script data-effect.*?>(.*)<\/script>/.exec(html) ?? [];
+  if (script) document.body.append(Object.assign(document.createElement('script'), { textContent: script }));
+  else if (html.includes('</html>')) document.body.replaceWith(new DOMParser().parseFromString(html, 'text/html').body);
+  else if (html) document.getElementById('outer').outerHTML = html.replaceAll(/^(event: .*|data: elements )/gm, '').trim();
 }
 
 document.addEventListener('click', ({ target }) => {
