@@ -1,6 +1,7 @@
 import { present, rootOf } from './component.js';
 import { conflict } from './core.js';
-import { closest, matches } from './dom.js';
+import { attribute, closest, matches, resolve } from './dom.js';
+import { FIELD, isToken } from './tokens.js';
 
 // What htmx 2 and htmx 4 have in common.
 //
@@ -22,3 +23,14 @@ export function inPlace(c, root, target) {
   if (!now && rootOf(c)) conflict(rootOf(c));
   return now;
 }
+
+// The extension ws sends the fields of a form. A socket of another host gets no token.
+function onMessage({ target, detail }) {
+  const socket = closest(target, '[ws-connect]'), url = detail.connection?.url ?? (socket && attribute(socket, 'ws-connect'));
+  const values = detail.parameters ?? detail.message.values; // of htmx 2, of htmx 4
+  if (!url || resolve(url).host === location.host) return;
+  for (const name of Object.keys(values)) if (name === FIELD || [values[name]].flat().some(isToken)) delete values[name];
+}
+
+addEventListener('htmx:wsConfigSend', onMessage);
+addEventListener('htmx:ws:before:message:outgoing', onMessage);

@@ -2,7 +2,7 @@ import { componentOf, rootOf } from './component.js';
 import { abort, exchange, intend, sameOrigin, unsafe } from './core.js';
 import { matches, onPage } from './dom.js';
 import { inPlace, queued } from './htmx.js';
-import { HEADER, ROOT, dropTokens, rootAround } from './tokens.js';
+import { HEADER, ROOT, dropTokens, rootAround, tokenOf } from './tokens.js';
 
 addEventListener('htmx:configRequest', ({ detail }) => {
   if (detail.useUrlParams || rootAround(detail.elt)) dropTokens(detail.formData);
@@ -42,6 +42,13 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     if (typeof body === 'string' && headers['Content-Type'] === 'application/x-www-form-urlencoded') body = new URLSearchParams(body);
     exchange(intend(elt, triggeringEvent?.submitter, verb), '', { method: verb, body }, use, send).catch(() => waits && drop());
   };
+});
+
+// The extension preload sends its requests before that, and shows nothing of the answers:
+// they are for the browser's cache.
+addEventListener('htmx:beforeRequest', ({ detail: { elt, xhr, boosted, requestConfig: { headers }, pathInfo } }) => {
+  const root = rootAround(elt);
+  if (headers['HX-Preloaded'] && root && !boosted && sameOrigin(pathInfo.finalRequestPath)) xhr.setRequestHeader(HEADER, tokenOf(root));
 });
 
 // swapped waits for a swap with a delay or a view transition. What it is not done

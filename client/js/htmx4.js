@@ -2,7 +2,8 @@ import { componentOf } from './component.js';
 import { abort, exchange, intend, isUnderWay, sameOrigin, unsafe } from './core.js';
 import { setAttribute } from './dom.js';
 import { QUEUE_ALL, inPlace, queued } from './htmx.js';
-import { dropTokens, rootAround } from './tokens.js';
+import { formOf } from './same.js';
+import { dropTokens, rootAround, tokenFields } from './tokens.js';
 
 const ends = new WeakMap(); // by htmx's request: what ends its turn
 
@@ -26,3 +27,12 @@ addEventListener('htmx:config:request', event => {
   });
 });
 addEventListener('htmx:finally:request', ({ detail: { ctx } }) => ends.get(ctx)?.());
+
+// The extension preload asks before there is an event, with the fields of the form in the
+// address and no token in the header, and has the answer shown in place of ours.
+addEventListener('htmx:after:init', ({ target }) => {
+  const { preloadListener, preloadEvents, boosted } = target._htmx ?? {};
+  if (!preloadListener) return;
+  const form = formOf(target), isOurs = rootAround(target) && (form || !boosted) || form && tokenFields(form).length;
+  if (isOurs) for (const name of preloadEvents) target.removeEventListener(name, preloadListener);
+});

@@ -134,7 +134,7 @@ func (s *Site) fit(name string) {
 	}
 	root := func(c *Counter) string {
 		controls := lib.controls
-		if s.bare {
+		if s.finished {
 			controls = ""
 		}
 		return part(s.t, c, fmt.Sprintf("<output>%d</output>%s", c.Count, controls))
@@ -147,7 +147,6 @@ func (s *Site) fit(name string) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		return fitPage.Execute(w, map[string]template.HTML{"Head": template.HTML(lib.head), "Root": template.HTML(strings.Replace(cmp.Or(lib.around, "%s"), "%s", root(c), 1))})
 	}))
-	s.mux.Handle("GET /libraries/{name}/{file}", http.FileServer(http.Dir(".")))
 	s.mux.Handle("POST /fit/add", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *Counter) error {
 		c.Count++
 		lib.answer(w, r, c, root(c))
@@ -301,7 +300,7 @@ func TestLibraryLeavesOthersAlone(t *testing.T) {
 func TestLibraryDoesNothingTwice(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, page *tab) {
 		release := page.site.hold("/fit/add")
-		page.site.bare = true
+		page.site.finished = true
 		page.Click("#plus")
 		page.site.waitSent(1)
 		page.Click("#plus")

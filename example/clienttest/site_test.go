@@ -67,9 +67,10 @@ type Site struct {
 	running  int
 	together int // the most requests that ran at the same time
 	requests []string
+	bare     int             // how many of them had no token in the header
 	owner    pagestate.Owner // of the last one
 	answers  map[string]answer
-	bare     bool   // whether a library's page has no controls any more
+	finished bool   // whether a library's page has no controls any more
 	policy   string // Content-Security-Policy
 	pages    int    // how often the page was asked for
 }
@@ -140,6 +141,8 @@ func newSite(t *testing.T) *Site {
 	mux.Handle("POST /say/{name}", pagestate.Handle(s.say))
 	mux.Handle("GET /pagestate.js", client.Handler())
 	mux.Handle("GET /", http.FileServerFS(files))
+	mux.HandleFunc("GET /socket", s.socket)
+	mux.Handle("GET /libraries/{name}/{file}", http.FileServer(http.Dir(".")))
 	mux.Handle("GET /{htmx}/htmx.min.js", http.FileServer(http.Dir("../static")))
 	s.mux = mux
 	s.server = httptest.NewServer(s.watch(s.behindProxy(mw.Handler(mux))))
@@ -174,6 +177,9 @@ func (s *Site) watch(next http.Handler) http.Handler {
 		held := s.held[r.URL.Path]
 		delete(s.held, r.URL.Path)
 		s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
+		if r.Header.Get("Page-State") == "" {
+			s.bare++
+		}
 		s.mu.Unlock()
 		if held != nil {
 			<-held
@@ -286,6 +292,8 @@ type view struct {
 	Inside   []view
 	Carried  string        // what the request carried
 	Fields   template.HTML // more markup of a test's own
+
+	Extension string // of htmx, a file of libraries
 }
 
 func (v view) Htmx() bool { return v.Driver == htmx2 || v.Driver == htmx4 }
@@ -310,7 +318,7 @@ func (s *Site) page(w http.ResponseWriter, r *http.Request) {
 	if v.Swap == "" {
 		v.Swap = "outerHTML"
 	}
-	v.Fields = template.HTML(query.Get("fields"))
+	v.Fields, v.Extension = template.HTML(query.Get("fields")), query.Get("extension")
 	if err := pagestate.Attach(r.Context(), outer); err != nil {
 		pagestate.WriteError(w, r, err)
 		return
