@@ -8,10 +8,13 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/example/internal/browser"
 	"github.com/starfederation/datastar-go/datastar"
 )
 
@@ -293,6 +296,41 @@ func TestLibraryLeavesOthersAlone(t *testing.T) {
 		page.Want("document.getElementById('outer').dataset.pageState", token)
 		page.Expect("status of 400")
 		page.wantHappened()
+	})
+}
+
+// A request to another site takes no token along.
+func TestLibraryTokenStaysHome(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		sent := make(chan string, 10)
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Allow-Headers", "*, Page-State")
+			if r.Method != "OPTIONS" {
+				body, _ := io.ReadAll(r.Body)
+				sent <- fmt.Sprint(r.URL, r.Header, string(body))
+			}
+		}))
+		t.Cleanup(elsewhere.Close)
+		page.site.policy = "" // which could prevent it, too
+		page.Go(page.site.URL + "/fit")
+		page.Wait("window.happened && document.getElementById('plus')")
+		page.Expect("CORS", "Failed to load", "Failed to fetch", "Error") // what libraries make of an answer of that site
+		page.Do(fmt.Sprintf(`(button => {
+			const form = button.form, url = %q;
+			if (!form) return button.outerHTML = '<button id="plus" data-post="' + url + '" data-on-click="@post(\'' + url + '\')">Add</button>';
+			form.setAttribute('action', url);
+			form.insertAdjacentHTML('afterbegin', '<input type="hidden" name="page_state" value="' + document.getElementById('outer').dataset.pageState + '">');
+		})(document.getElementById('plus'))`, elsewhere.URL))
+		page.Click("#plus")
+		select {
+		case request := <-sent:
+			if strings.Contains(request, "gAAAA") {
+				t.Errorf("sent elsewhere: %s", request)
+			}
+		case <-time.After(browser.Patience):
+			t.Error("nothing was sent")
+		}
 	})
 }
 
