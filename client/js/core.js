@@ -9,7 +9,7 @@ import { keepTyped, now } from './typed.js';
 // in data-page-state. This module sends it with the requests that start inside of
 // the root, one at a time, puts the next one in its place, and takes a component
 // whose data is gone off the page. This file does so for any request; the others
-// bring it the requests of fetch, <form data-page-state-form>, htmx 2 and htmx 4.
+// bring it those of fetch, of <form data-page-state-form>, and of libraries.
 
 const MAX_HEADER = 3072; // bytes of tokens, since proxies cap headers
 const ONCE = '[data-page-state-once]';

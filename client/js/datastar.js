@@ -34,7 +34,7 @@ function wrap() {
 // Each click on an element aborts the request of the one before. What was asked with
 // another method than GET is done by then, and its answer has the newest token.
 const askForDatastar = (element, url, init) =>
-  relay(element, null, url, unsafe(init.method) ? { ...init, signal: null } : init, () => nothing(), response => arrived(response, init.method));
+  relay(element, null, url, unsafe(init.method) ? { ...init, signal: null } : init, nothing, response => arrived(response, init.method));
 
 const nothing = () => new Response('', { headers: { 'Content-Type': 'text/event-stream' } });
 

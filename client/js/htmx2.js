@@ -3,6 +3,7 @@ import { abort, exchange, intend, sameOrigin, unsafe } from './core.js';
 import { matches, onPage } from './dom.js';
 import { inPlace, queued } from './htmx.js';
 import { HEADER, ROOT, dropTokens, rootAround, tokenOf } from './tokens.js';
+import { sendWith } from './xhr.js';
 
 addEventListener('htmx:configRequest', ({ detail }) => {
   if (detail.useUrlParams || rootAround(detail.elt)) dropTokens(detail.formData);
@@ -26,16 +27,12 @@ addEventListener('htmx:beforeSend', ({ detail }) => {
     bringBack(); // settling takes time, in which somebody types on
     await swapped(c, detail.target);
   };
-  const send = (url, init) => new Promise((resolve, reject) => {
+  const send = (_, init) => {
     if (!waits) throw abort('aborted');
     waits = false;
     delete xhr.abort;
-    xhr.setRequestHeader(HEADER, init.headers.get(HEADER));
-    const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
-    xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status, url: xhr.responseURL }));
-    xhr.addEventListener('loadend', reject); // without a load
-    xhr.send(init.body);
-  });
+    return sendWith(xhr, init);
+  };
   xhr.abort = () => { waits = false; onabort.call(xhr); }; // the browser's tells nobody before it is sent
   xhr.send = body => {
     delete xhr.send;

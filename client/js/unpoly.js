@@ -3,7 +3,8 @@ import { matches } from './dom.js';
 import { holdBack } from './held.js';
 import { nextTask } from './relay.js';
 import { formOf } from './same.js';
-import { FIELD, HEADER, isToken, rootAround } from './tokens.js';
+import { FIELD, isToken, rootAround } from './tokens.js';
+import { sendWith } from './xhr.js';
 
 // Unpoly asks with an XMLHttpRequest, which its event names before it is sent.
 
@@ -23,15 +24,8 @@ addEventListener('up:request:load', ({ request }) => {
       onload.call(xhr);
       for (let i = 0; i < 3; i++) await nextTask();
     };
-    const send = (_, { headers, body }) => new Promise((resolve, reject) => {
-      xhr.setRequestHeader(HEADER, headers.get(HEADER));
-      const answer = { headers: { get: name => xhr.getResponseHeader(name) }, clone: () => ({ text: () => xhr.responseText }) };
-      xhr.onload = () => resolve(Object.assign(answer, { status: xhr.status, url: xhr.responseURL }));
-      xhr.addEventListener('loadend', reject); // without a load
-      xhr.send(body);
-    });
     const isFields = typeof body === 'string' && !/^[[{]/.test(body);
-    exchange(intent, '', { method, body: isFields ? new URLSearchParams(body) : body }, use, send).catch(drop);
+    exchange(intent, '', { method, body: isFields ? new URLSearchParams(body) : body }, use, (_, init) => sendWith(xhr, init)).catch(drop);
   };
 });
 
