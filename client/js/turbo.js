@@ -21,8 +21,10 @@ addEventListener('turbo:before-fetch-request', ({ target, detail }) => {
 });
 
 addEventListener('turbo:before-fetch-response', event => {
-  if (unshown.has(event.detail.fetchResponse.response)) event.preventDefault();
-});
+  if (!unshown.has(event.detail.fetchResponse.response)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation(); // Turbo shows a stream all the same
+}, true);
 
 // What Turbo aborts is a request that was done by then, and the answer has the newest token.
 const askForTurbo = (element, url, init) =>

@@ -285,6 +285,23 @@ func TestLibraryStale(t *testing.T) {
 	})
 }
 
+// An answer that comes too late is not shown.
+func TestLibraryLateAnswer(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, page *tab) {
+		release := page.site.hold("/fit/add")
+		page.Click("#plus")
+		page.site.waitSent(1)
+		newer := page.site.seal(&Counter{Name: "outer", Count: 7})
+		page.Do("document.getElementById('outer').dataset.pageState = '" + newer + "'")
+		release()
+		page.wantHappened("pagestate:conflict outer outer")
+		page.Wait("!document.querySelector('[aria-busy]')")
+		page.Click("#plus")
+		page.wantCount("outer", "8")
+		page.wantHappened("pagestate:conflict outer outer")
+	})
+}
+
 // Other requests are left alone.
 func TestLibraryLeavesOthersAlone(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, page *tab) {
@@ -332,6 +349,40 @@ func TestLibraryTokenStaysHome(t *testing.T) {
 			t.Error("nothing was sent")
 		}
 	})
+}
+
+// A frame of another site, which Turbo loads for the page, gets no token.
+func TestTurboFrameElsewhere(t *testing.T) {
+	page := openFit(t, "turbo streams")
+	page.site.policy = ""
+	page.Go(page.site.URL + "/fit")
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(fmt.Sprint(r.Header), "gAAAA") {
+			t.Errorf("sent elsewhere: %s", r.Header)
+		}
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Allow-Headers", "*")
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, `<turbo-frame id="far"><b id="in">in</b></turbo-frame>`)
+	}))
+	t.Cleanup(elsewhere.Close)
+	page.Do("document.getElementById('outer').insertAdjacentHTML('beforeend', '<turbo-frame id=far src=" + elsewhere.URL + "/></turbo-frame>')")
+	page.Wait("document.querySelector('#in')")
+}
+
+// What Turbo calls off was done all the same, and its token is the page's.
+func TestTurboCallsOff(t *testing.T) {
+	page := openFit(t, "turbo streams")
+	before := page.token("outer")
+	release := page.site.hold("/fit/add")
+	page.Click("#plus")
+	page.site.waitSent(1)
+	page.Do("Turbo.navigator.stop()")
+	release()
+	page.Wait("document.getElementById('outer').dataset.pageState !== '" + before + "'")
+	page.Click("#plus")
+	page.wantCount("outer", "2")
+	page.wantHappened()
 }
 
 // What an answer takes away is not done again.

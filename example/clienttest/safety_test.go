@@ -185,6 +185,9 @@ func TestRedirectLeftToTheBrowser(t *testing.T) {
 	for engine := range engines {
 		for _, driver := range []Driver{forms, fetches, htmx4} {
 			for _, status := range []int{302, 303, 307, 308} {
+				if engine == "Firefox" && status != http.StatusSeeOther {
+					continue // the server answers all of them alike
+				}
 				for _, pad := range []string{"", "&pad=4000"} {
 					t.Run(fmt.Sprint(engine, driver, status, pad), func(t *testing.T) {
 						site := newSite(t)
@@ -308,10 +311,22 @@ func TestNoTokenInURL(t *testing.T) {
 func TestNoTokenInURLOfHtmx(t *testing.T) {
 	some(t, htmxes, func(t *testing.T, driver Driver, open func(string) *tab) {
 		page := open("")
-		page.Do(`document.querySelector('form.look [name=page_state]').name = 'state'`)
+		// A form whose method is GET leaves the token out of what it gives anybody.
+		page.Do(`document.querySelector('form.look').setAttribute('method', 'post'); document.querySelector('form.look [name=page_state]').name = 'state'`)
 		page.press("outer", "look")
 		page.wantCarried("outer", "GET: header 1, form 0, url 0")
 		if sent := page.site.sent()[0]; strings.Contains(sent, "gAAAA") {
+			t.Errorf("sent %.100q", sent)
+		}
+		page.Do(`{
+			const main = document.querySelector('main'), token = document.getElementById('outer').dataset.pageState;
+			main.insertAdjacentHTML('afterend', '<form id="outside" method="post" hx-get="/look"><input type="hidden" name="state" value="' + token + '"><button>Look</button></form>');
+			htmx.process(document.getElementById('outside'));
+		}`)
+		page.Wait("(form => form['htmx-internal-data'] || form.dataset.htmxPowered)(document.getElementById('outside'))")
+		page.Click("#outside button")
+		page.site.waitSent(2)
+		if sent := page.site.sent()[1]; strings.Contains(sent, "gAAAA") {
 			t.Errorf("sent %.100q", sent)
 		}
 	})
