@@ -351,6 +351,51 @@ func TestLibraryTokenStaysHome(t *testing.T) {
 	})
 }
 
+// A click that the page itself prevents is none, also while an answer is awaited.
+func TestAlpinePreventedClick(t *testing.T) {
+	page := openFit(t, "alpine ajax")
+	page.Do("document.getElementById('plus').addEventListener('click', event => window.prevents && event.preventDefault())")
+	release := page.site.hold("/fit/add")
+	page.Click("#plus")
+	page.site.waitSent(1)
+	page.Do("window.prevents = true")
+	page.Click("#plus")
+	release()
+	page.wantCount("outer", "1")
+	page.Wait("!document.querySelector('[aria-busy]')")
+	page.site.wantSent(1)
+	page.wantHappened()
+}
+
+// Unpoly's cache has old tokens.
+func TestUnpolyAsksAgain(t *testing.T) {
+	page := openFit(t, "unpoly")
+	for n := range 2 {
+		page.Do("document.getElementById('outer').insertAdjacentHTML('beforeend', '<a id=again href=/fit/look up-follow up-target=#outer>Again</a>')")
+		page.Click("#again")
+		page.site.waitSent(n + 1)
+		page.Wait("!document.querySelector('[aria-busy]')")
+	}
+	page.wantHappened()
+}
+
+// What a page asks of another site with Unpoly gets no token. To Unpoly, another port of
+// this host is no other site.
+func TestUnpolyElsewhere(t *testing.T) {
+	page := openFit(t, "unpoly")
+	page.site.policy = ""
+	page.Go(page.site.URL + "/fit")
+	page.Wait("window.happened && document.getElementById('plus')")
+	page.Expect("Refused to get unsafe header") // of an answer from there
+	url, got := elsewhere(t)
+	page.Do(fmt.Sprintf(`up.request({ url: %q, method: 'post', origin: document.getElementById('plus'), params: { page_state: document.getElementById('outer').dataset.pageState, q: 1 } })
+		.then(() => {}, () => {})`, strings.Replace(url, "127.0.0.1", "localhost", 1)+"/there"))
+	sent := strings.Join(got(), "\n")
+	if !strings.Contains(sent, "q=1") || strings.Contains(sent, "gAAAA") {
+		t.Errorf("sent elsewhere: %s", sent)
+	}
+}
+
 // A frame of another site, which Turbo loads for the page, gets no token.
 func TestTurboFrameElsewhere(t *testing.T) {
 	page := openFit(t, "turbo streams")
