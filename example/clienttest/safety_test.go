@@ -485,6 +485,8 @@ func TestShow(t *testing.T) {
 		const response = (type, disposition) => new Response('<section id="outer" data-page-state="x"><b>shown</b></section>', { headers: { 'Content-Type': type, 'Content-Disposition': disposition } });
 		for (const as of [['text/plain', 'inline'], ['application/json', 'inline'], ['text/html', 'attachment'], ['text/html', 'inline'], ['text/plain', 'inline']])
 			shown.push(await show(document.querySelector('b'), response(...as)).then(() => document.querySelector('b').textContent, error => error.name));
+		const foreign = Object.defineProperty(response('text/html', 'inline'), 'url', { value: 'https://example.org/' });
+		shown.push(await show(document.querySelector('b'), foreign).catch(error => error.name));
 		return shown;
-	})()`, "TypeError,TypeError,TypeError,shown,TypeError")
+	})()`, "TypeError,TypeError,TypeError,shown,TypeError,TypeError")
 }
