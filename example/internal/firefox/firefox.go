@@ -59,11 +59,13 @@ func find() (path string) {
 	return ""
 }
 
-// preferences keep Firefox from asking other hosts for anything, and from what it
-// does when somebody starts it for the first time.
+// preferences keep Firefox from asking other hosts for anything, from asking for icons,
+// which a policy may forbid, and from what it does when somebody starts it for the first
+// time.
 const preferences = `
 user_pref("app.normandy.enabled", false);
 user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.chrome.site_icons", false);
 user_pref("browser.newtabpage.enabled", false);
 user_pref("browser.startup.page", 0);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
@@ -108,16 +110,8 @@ func (b *Browser) start(path string) error {
 		return err
 	}
 	b.tabs = make(map[string]*Tab)
-	if err := b.call("session.subscribe", object{"events": []string{logEntry}}, nil); err != nil {
-		return err
-	}
-	return b.call("script.addPreloadScript", object{"functionDeclaration": noteViolations}, nil)
+	return b.call("session.subscribe", object{"events": []string{logEntry}}, nil)
 }
-
-// noteViolations has each page say what its Content-Security-Policy has prevented:
-// Firefox keeps that to itself.
-const noteViolations = `() => addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
-	console.error('Content Security Policy: ' + violatedDirective + ' prevents ' + blockedURI))`
 
 // origin is what the connection says it comes from; Firefox refuses any other.
 const origin = "http://localhost"
