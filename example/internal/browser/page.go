@@ -21,6 +21,8 @@ type Page struct {
 	T testing.TB
 	// Eval runs a script and waits for it, if it gives a promise. It returns a text.
 	Eval func(script string) (string, error)
+	// NoPromises says that Eval waits for none.
+	NoPromises bool
 
 	mu       sync.Mutex
 	console  []string
@@ -65,6 +67,9 @@ func (p *Page) Text(script string) string {
 }
 
 func (p *Page) text(script string) (string, error) {
+	if p.NoPromises {
+		return p.Eval("String((" + script + ") ?? '')")
+	}
 	return p.Eval("(async () => String(await (" + script + ") ?? ''))()")
 }
 

@@ -242,7 +242,7 @@ func (t *Tab) Type(selector, text string) {
 
 // File chooses a file for a field.
 func (t *Tab) File(selector, path string) {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("choosing a file for "+selector, chromedp.SetUploadFiles(chromedp.CSS(selector), []string{path}))
 }
 

@@ -254,7 +254,7 @@ func (p *Profile) Open(address string) *Tab {
 		p.t.Fatal(err)
 	}
 	t := &Tab{b: p.b, id: made.Context}
-	t.T, t.Eval = p.t, t.eval
+	t.T, t.Eval, t.NoPromises = p.t, t.eval, p.b.NoScript
 	p.b.keep(t)
 	p.t.Cleanup(t.CheckConsole)
 	t.must("browsingContext.activate", object{}) // or the first tab gets no keys
@@ -297,7 +297,7 @@ func (t *Tab) travel(by int) {
 
 // Reload loads the page again.
 func (t *Tab) Reload() {
-	t.t.Helper()
+	t.T.Helper()
 	t.must("browsingContext.reload", object{"wait": "complete"})
 }
 
@@ -334,24 +334,13 @@ func (t *Tab) act(source object) {
 	t.must("input.performActions", object{"actions": []object{source}})
 }
 
-// Type replaces the text of a field, key by key.
-func (t *Tab) Type(selector, text string) {
-	t.t.Helper()
-	t.await(fmt.Sprintf(`(field => field ? (field.focus(), field.select(), 'focused') : '')(document.querySelector(%q))`, selector))
-	var keys []object
-	for _, key := range text {
-		keys = append(keys, object{"type": "keyDown", "value": string(key)}, object{"type": "keyUp", "value": string(key)})
-	}
-	t.must("input.performActions", object{"actions": []object{{"type": "key", "id": "keyboard", "actions": keys}}})
-}
-
 // File chooses a file for a field.
 func (t *Tab) File(selector, path string) {
-	t.t.Helper()
+	t.T.Helper()
 	var found struct{ Nodes []struct{ SharedID string } }
 	locator := object{"type": "css", "value": selector}
 	if err := t.b.call("browsingContext.locateNodes", object{"context": t.id, "locator": locator}, &found); err != nil || len(found.Nodes) == 0 {
-		t.t.Fatalf("no field %s: %v\n%s", selector, err, t.HTML())
+		t.T.Fatalf("no field %s: %v\n%s", selector, err, t.HTML())
 	}
 	t.must("input.setFiles", object{"element": object{"sharedId": found.Nodes[0].SharedID}, "files": []string{path}})
 }
@@ -369,7 +358,7 @@ func (t *Tab) eval(script string) (string, error) {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails struct{ Text string }
 	}
-	err := t.b.call("script.evaluate", object{"expression": script, "target": object{"context": t.id}, "awaitPromise": true}, &answer)
+	err := t.b.call("script.evaluate", object{"expression": script, "target": object{"context": t.id}, "awaitPromise": !t.b.NoScript}, &answer)
 	if err == nil && answer.ExceptionDetails.Text != "" {
 		err = errors.New(answer.ExceptionDetails.Text)
 	}
