@@ -127,8 +127,7 @@ var fitPage = template.Must(template.New("").Parse(`<!doctype html>
 </html>`))
 
 // fit serves the page of a library.
-func (s *Site) fit(name string) {
-	lib := libraries[name]
+func (s *Site) fit(lib library) {
 	if lib.eval {
 		s.policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' 'unsafe-eval'", 1)
 	}
@@ -177,8 +176,12 @@ func (s *Site) fit(name string) {
 // openFit shows the page of a library.
 func openFit(t *testing.T, name string) *tab {
 	t.Helper()
-	site := newSite(t)
-	site.fit(name)
+	return openFitOn(t, newSite(t), libraries[name])
+}
+
+func openFitOn(t *testing.T, site *Site, lib library) *tab {
+	t.Helper()
+	site.fit(lib)
 	opened := chrome.Profile(t).Open(site.URL + "/fit")
 	opened.Wait("window.happened && document.getElementById('plus')")
 	return &tab{opened, site}

@@ -59,6 +59,22 @@ func openFormIn(t *testing.T, engine string) *tab {
 
 const say = `<form method="post" action="/say/it" data-page-state-form><button>Say</button></form>`
 
+// A row with a root of its own has a button of the list's form: the list acts.
+func TestRowActsForItsList(t *testing.T) {
+	page := openForm(t)
+	page.site.answer("it", func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+		c.Count++
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, err := io.WriteString(w, part(t, c, fmt.Sprintf(`<output>%d %s %s</output>`, c.Count, c.Name, r.FormValue("up"))))
+		return err
+	})
+	page.fill(`<form id="f" method="post" action="/say/it" data-page-state-form></form>
+		<article id="row" data-page-state="of the row"><button form="f" name="up" value="7">Up</button></article>`)
+	page.Click("#row button")
+	page.Wait("document.querySelector('#outer output')?.textContent === '1 outer 7'")
+	page.wantHappened()
+}
+
 // Only HTML is markup. What else is answered is for pagestate:error.
 func TestOnlyHTMLIsMarkup(t *testing.T) {
 	for name, headers := range map[string][]string{
