@@ -101,6 +101,7 @@ func TestMissingStateSaysWhy(t *testing.T) {
 		{"with a token in place of a header", strings.NewReader("--b\r\n" + token + private + "\r\n\r\n"), "multipart/form-data; boundary=b", "", 400, "malformed"},
 		{"with a token behind the boundary", strings.NewReader("--b\r\nA: b\r\n\r\n\r\n--b" + token + private + "\r\n\r\n"), "multipart/form-data; boundary=b", "", 400, "malformed"},
 		{"cut short", strings.NewReader("--b\r\nContent-Disposition: form-data; name=page_state\r\n\r\n" + token), "multipart/form-data; boundary=b", "", 400, "unexpected EOF"},
+		{"with more parts than net/http takes", strings.NewReader(sourceParts(make([]string, 1001)...)), sourceMultipart, "", 413, "more than 1001 parts"},
 		{"longer than is looked at", strings.NewReader("a=" + strings.Repeat("b", 2<<20)), "application/x-www-form-urlencoded", "", 413, "beyond the limit"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -141,7 +142,7 @@ func TestMissingStateInJSONSaysWhy(t *testing.T) {
 		{"the token behind a file", sourceParts("@f=b", call), sourceMultipart, "", 200, ""},
 		{"the token before a long file", sourceParts(call, long), sourceMultipart, "", 200, ""},
 		{"behind a long file", sourceParts(long, call), sourceMultipart, "", 413, `in the field \"call\": the body goes on beyond the limit`},
-		{"behind too many parts", sourceParts(append(make([]string, 1001), call)...), sourceMultipart, "", 400, "more than 1001 parts"},
+		{"behind too many parts", sourceParts(append(make([]string, 1001), call)...), sourceMultipart, "", 413, "more than 1001 parts"},
 		{"twice in a form", sourceParts(call, call), sourceMultipart, "", 400, "the form has the field twice"},
 		{"in a compressed form", sourceParts(call), "multipart/form-data; boundary=c", "gzip", 400, "Content-Encoding"},
 		{"in a malformed form", "--b\r\nno colon" + token, sourceMultipart, "", 400, `the JSON member \"state\" in the field \"call\": the form is malformed`},

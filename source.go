@@ -48,9 +48,11 @@ func (e *notLooked) Error() string { return e.cause.Error() }
 func (e *notLooked) Unwrap() error { return e.cause }
 
 // isTooLarge reports whether the body is longer than the source may look, or than
-// http.MaxBytesReader lets anybody read, or holds too many tokens to find them all.
+// http.MaxBytesReader lets anybody read, or holds too many parts or tokens to find them
+// all.
 func (e *notLooked) isTooLarge() bool {
-	return errors.Is(e.cause, replay.ErrLimit) || errors.Is(e.cause, errManyChildren) || isBodyTooLarge(e.cause)
+	return errors.Is(e.cause, replay.ErrLimit) || errors.Is(e.cause, errManyChildren) ||
+		errors.Is(e.cause, errManyParts) || isBodyTooLarge(e.cause)
 }
 
 // maxFound is how many tokens a source yields at most, and how many parts of a
