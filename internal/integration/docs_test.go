@@ -13,12 +13,12 @@ import (
 )
 
 func TestCodeInDocuments(t *testing.T) {
-	var sources string
+	var sources strings.Builder
 	for _, pattern := range []string{
 		"*_test.go", "frameworks/*_test.go", "../../example_secrets_test.go", "../../example_source_test.go", "../../pagestatetest/*_test.go",
 		"../../example/datastar/main.go", "../../example/minimal/main.go", "../../example/signup/*.go", "../../example/wizard/main.go",
 	} {
-		sources += readSources(t, pattern)
+		sources.WriteString(readSources(t, pattern))
 	}
 	for _, name := range []string{
 		"README.md",
@@ -32,7 +32,7 @@ func TestCodeInDocuments(t *testing.T) {
 			blocks := goBlocks(string(text))
 			testkit.Want(t, "has code", len(blocks) > 0, true)
 			for _, block := range blocks {
-				if !strings.Contains(sources, unindented(block)) {
+				if !strings.Contains(sources.String(), unindented(block)) {
 					t.Errorf("none of the tests has this code:\n%s", block)
 				}
 			}
