@@ -1,6 +1,7 @@
 // panel.js shows the tokens of the page, and what changed in them with the last answer.
-// It stands in a shadow root of its own and changes nothing else of the page. Whatever
-// it shows is text and never markup.
+// It stands in a shadow root of its own, and changes nothing of the page except how far it
+// scrolls to what has the focus, which would be behind the panel otherwise. Whatever it
+// shows is text and never markup.
 
 const url = import.meta.url; // of the handler, which opens tokens too
 const fetch = window.fetch.bind(window); // before the page replaces it
@@ -52,6 +53,10 @@ del { display: block; color: var(--old); font: .75rem/1.55 ui-monospace, monospa
 @media print { :host { display: none !important } }
 @media (forced-colors: active) { .bar i { background: CanvasText } tr.changed td, .badge { outline: 1px solid } }
 `);
+
+const room = new CSSStyleSheet();
+room.replaceSync(':root { scroll-padding-block-end: 4rem }');
+document.adoptedStyleSheets.push(room);
 
 // element makes one, of a class and with children that are elements or text.
 function element(tag, className, ...children) {
