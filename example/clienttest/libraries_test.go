@@ -427,7 +427,7 @@ func TestTurboCallsOff(t *testing.T) {
 	page.site.waitSent(1)
 	page.Do("Turbo.navigator.stop()")
 	release()
-	page.Wait("document.getElementById('outer').dataset.pageState !== '" + before + "'")
+	page.Wait("document.getElementById('outer').dataset.pageState !== '" + before + "' && !document.querySelector('[aria-busy]')")
 	page.Click("#plus")
 	page.wantCount("outer", "2")
 	page.wantHappened()
