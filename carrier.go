@@ -2,7 +2,7 @@ package pagestate
 
 // This file holds the carriers, which keep what a redirect carries: in cookies of
 // the visitor, or in this process. What a parcel holds, and when a carrier is
-// asked, is in redirect.go.
+// asked, is in parcel.go.
 
 import (
 	"cmp"

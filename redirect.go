@@ -214,10 +214,10 @@ func idIn(query string) (id string) {
 //
 // The state is the one of the component that acts, if it is a T; otherwise that of a
 // further token; otherwise what was carried here. What was carried comes first where a
-// script has followed the redirect, with tokens of the page before. With [Under], only a child of that
-// parent and key counts, and without it only what is no child. A second call for a
-// place returns what the first did, and so may run at the same time, with a fresh of its
-// own.
+// script has followed the redirect, with tokens of the page before. With [Under], only
+// a child of that parent and key counts, and without it only what is no child. A second
+// call for a place returns what the first did. It may run at the same time, with a fresh
+// of its own.
 //
 // What was carried and opens no more, because it is too old, of another visitor, or
 // what it refers to is gone, is passed over: the page starts fresh, and the log says

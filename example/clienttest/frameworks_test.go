@@ -10,8 +10,8 @@ import (
 
 // frameworks are pages whose button calls a method of own, a module of the page.
 var frameworks = map[string]struct {
-	library
-	own string
+	page library
+	own  string
 }{
 	"Alpine": {
 		library{
@@ -55,8 +55,8 @@ func TestFrameworks(t *testing.T) {
 				w.Header().Set("Content-Type", "text/javascript")
 				io.WriteString(w, framework.own)
 			})
-			framework.answer = html
-			page := openFitOn(t, site, framework.library)
+			framework.page.answer = html
+			page := openFitOn(t, site, framework.page)
 			release := site.hold("/fit/add")
 			for range 3 {
 				page.Click("#plus")
