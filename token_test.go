@@ -756,3 +756,30 @@ func TestTokenHidesTheState(t *testing.T) {
 		}
 	}
 }
+
+// Open and Reseal refuse what a request with it would be refused for.
+func TestOpenWithoutRequestRefuses(t *testing.T) {
+	secret := testkit.NewSecret()
+	mw := newMiddleware(t, func(o *pagestate.Options) { o.Secrets, o.MaxTokenBytes = [][]byte{secret}, 1<<10 })
+	token := mustSeal(t, mw, ada, &counter{})
+	unbound := newMiddleware(t, func(o *pagestate.Options) { o.Secrets, o.Session = [][]byte{secret}, pagestate.Unbound() })
+	for name, tt := range map[string]struct {
+		owner pagestate.Owner
+		token string
+		want  error
+	}{
+		"without a session":     {pagestate.Owner{User: "ada"}, token, pagestate.ErrInvalid},
+		"nobody's":              {pagestate.Owner{}, mustSeal(t, unbound, pagestate.Owner{}, &counter{}), pagestate.ErrInvalid},
+		"no token":              {ada, "", pagestate.ErrInvalid},
+		"with a line break":     {ada, token[:64] + "\n" + token[64:], pagestate.ErrInvalid},
+		"over MaxTokenBytes":    {ada, strings.Repeat("A", 1<<10+1), pagestate.ErrTooLarge},
+		"with another alphabet": {ada, strings.Repeat("+", 200), pagestate.ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := mw.Open(t.Context(), tt.owner, tt.token)
+			testkit.Want(t, fmt.Sprint("Open: ", err), errors.Is(err, tt.want), true)
+			_, err = mw.Reseal(t.Context(), tt.owner, tt.token, &counter{})
+			testkit.Want(t, fmt.Sprint("Reseal: ", err), errors.Is(err, tt.want), true)
+		})
+	}
+}

@@ -105,3 +105,20 @@ func TestServeOnceMore(t *testing.T) {
 	testkit.Want(t, "HEAD", head.StatusCode, 200)
 	testkit.Want(t, "length", head.ContentLength, 8)
 }
+
+// What depends on who asks is for that visitor alone, also where no state is involved.
+func TestAnswersAreTheVisitors(t *testing.T) {
+	x := newSite(t, newDir(t, t.TempDir()), upload.Options{})
+	v := x.visitor()
+	v.mustSend("a.txt", "content")
+	x.mux.HandleFunc("POST /only-save", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		if _, err := x.files.Save(r.Context(), "b.txt", r.Body); err != nil {
+			t.Error(err)
+		}
+	})
+	saved := v.Send(v.Request("POST", "/only-save", strings.NewReader("content")))
+	testkit.Want(t, "Cache-Control", saved.Header.Get("Cache-Control"), "private, no-cache")
+	preview := v.Send(v.Request("GET", "/files/"+v.id, nil))
+	testkit.WantText(t, "Vary of a preview", preview.Header.Get("Vary"), "Cookie")
+}
