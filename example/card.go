@@ -17,6 +17,7 @@ type Card struct {
 	Task    *Task // saved as its key; if the row is gone, the card is stale
 	Editing bool
 	Draft   string // of another title
+	Seen    string // the title that it is to replace
 	New     bool   `state:"-"` // to the visitor
 }
 
@@ -63,9 +64,9 @@ func (s *site) changeCard(w http.ResponseWriter, r *http.Request, c *Card) error
 	c.keep(r)
 	switch r.PostFormValue("do") {
 	case "edit":
-		c.Editing, c.Draft = true, c.Task.Title
+		c.Editing, c.Draft, c.Seen = true, c.Task.Title, c.Task.Title
 	case "cancel":
-		c.Editing, c.Draft = false, ""
+		c.close()
 	case "save":
 		err = s.rename(r, c)
 	case "delete":
@@ -82,19 +83,28 @@ func (s *site) changeCard(w http.ResponseWriter, r *http.Request, c *Card) error
 	return s.show(w, http.StatusOK, "card", c)
 }
 
+func (c *Card) close() { c.Editing, c.Draft, c.Seen = false, "", "" }
+
+// rename replaces the title that the visitor saw, and no other: of two who save the
+// same card, the second is shown what the first has written.
 func (s *site) rename(r *http.Request, c *Card) error {
 	if c.Draft == "" {
 		c.Problem = "A card needs a title."
 		return nil
 	}
-	found, err := s.store.rename(r.Context(), c.Task.ID, c.Draft)
+	if c.Task.Title != c.Seen {
+		c.Problem = fmt.Sprintf("Meanwhile somebody has saved “%s”. Save again to replace it, or cancel to keep it.", c.Task.Title)
+		c.Seen = c.Task.Title
+		return nil
+	}
+	saved, err := s.store.rename(r.Context(), c.Task.ID, c.Seen, c.Draft)
 	if err != nil {
 		return err
 	}
-	if !found { // deleted since this request began
-		return pagestate.ErrStale
+	if !saved { // changed or deleted since this request began
+		return pagestate.ErrConflict
 	}
 	c.Task.Title = c.Draft
-	c.Editing, c.Draft = false, ""
+	c.close()
 	return nil
 }

@@ -347,6 +347,26 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
+// TestConflict has two people save one card, both with what they saw in mind.
+func TestConflict(t *testing.T) {
+	address := startBoard(t, newTestSite(t, false))
+	one, two := newBrowser(t).open(address), newBrowser(t).open(address)
+	const poster = "/lists/doing/cards/11"
+	for _, page := range []*tab{one, two} {
+		page.submit(poster, "do", "edit")
+	}
+	one.submit(poster, "do", "save", "title-11", "Draw two posters")
+	one.wantCard("Draw two posters", true)
+	two.submit(poster, "do", "save", "title-11", "Print the poster")
+	if two.status != http.StatusUnprocessableEntity {
+		t.Errorf("saving over another title is answered %d", two.status)
+	}
+	two.find(`(somebody has saved “Draw two posters”)`)
+	two.find(`(value="Print the poster")`)
+	two.submit(poster, "do", "save", "title-11", "Print two posters")
+	two.wantCard("Print two posters", true)
+}
+
 // TestPeek wants tokens to be opened only where that was asked for.
 func TestPeek(t *testing.T) {
 	for _, peek := range []bool{false, true} {
@@ -413,13 +433,16 @@ func TestStore(t *testing.T) {
 		t.Errorf("the key %d was given again (%v)", second, err)
 	}
 	for name, change := range map[string]func() (bool, error){
-		"rename": func() (bool, error) { return s.rename(t.Context(), first, "x") },
+		"rename": func() (bool, error) { return s.rename(t.Context(), first, "newest", "x") },
 		"move":   func() (bool, error) { return s.move(t.Context(), first, "done") },
 		"remove": func() (bool, error) { return s.remove(t.Context(), first) },
 	} {
 		if found, err := change(); found || err != nil {
 			t.Errorf("%s finds what is gone: %t, %v", name, found, err)
 		}
+	}
+	if saved, err := s.rename(t.Context(), second, "older", "x"); saved || err != nil {
+		t.Errorf("rename replaces another title than the one that was seen: %t, %v", saved, err)
 	}
 	if tasks, err := s.fetch(t.Context(), []int64{second, first}); err != nil || len(tasks) != 1 || tasks[0].Title != "newer" {
 		t.Errorf("fetched %v, %v", tasks, err)

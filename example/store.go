@@ -117,9 +117,10 @@ func (s *store) add(ctx context.Context, t Task) (id int64, err error) {
 	return result.LastInsertId()
 }
 
-// rename, move and remove report whether there was such a task.
-func (s *store) rename(ctx context.Context, id int64, title string) (bool, error) {
-	return s.change(ctx, `UPDATE task SET title = ? WHERE id = ?`, title, id)
+// rename, move and remove report whether there was such a task, for rename with that
+// title.
+func (s *store) rename(ctx context.Context, id int64, from, to string) (bool, error) {
+	return s.change(ctx, `UPDATE task SET title = ? WHERE id = ? AND title = ?`, to, id, from)
 }
 
 func (s *store) move(ctx context.Context, id int64, list string) (bool, error) {
