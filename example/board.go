@@ -119,6 +119,9 @@ func (s *site) changeBoard(w http.ResponseWriter, r *http.Request, _ *Board) err
 	if err != nil {
 		return err
 	}
+	if b.Planning {
+		b.Wizard.keep(r)
+	}
 	isNew := b.Filter != before
 	if !byScript(r) || isNew && !byHtmx(r) { // pagestate.js goes where a redirect leads
 		return s.answerForm(w, r, b.Wizard.Problem)
@@ -175,9 +178,6 @@ func (s *site) move(r *http.Request, b *Board) error {
 // fillBoard makes the board ready to be shown. The lists get its filter as the
 // argument of their queries; what is their own stays as it was.
 func (s *site) fillBoard(r *http.Request, b *Board) error {
-	if b.Planning {
-		b.Wizard.keep(r)
-	}
 	for _, l := range b.Lists {
 		s.narrow(l, b.Filter)
 		if err := l.fill(r); err != nil {

@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/example/internal/axe"
 	"github.com/pagestate/pagestate/example/internal/chromium"
@@ -85,7 +85,8 @@ func TestBoard(t *testing.T) {
 		{"login", testLogin},
 		{"panel", testPanel},
 		{"trouble", testTrouble},
-		{"duplicated tab", testDuplicatedTab},
+		{"second tab", testSecondTab},
+		{"keyboard", testKeyboard},
 	}
 	for _, engine := range scripted {
 		for _, test := range tests {
@@ -283,7 +284,11 @@ func testLogin(t *testing.T, engine string) {
 		in.Wait(`(document.querySelector('.people [aria-pressed=true]')?.value ?? '') === '` + user + `'`)
 		before.Expect("status of 400", "Response Status Error Code 400")
 		before.Click("#on-todo")
-		before.says(".toast", "Reload")
+		before.says(".toast", "logged in or out in another tab")
+		before.Do(`document.querySelector('.toast').setAttribute('data-old', '')`)
+		before.Click("#on-todo")
+		before.lacks(".toast[data-old]")
+		before.Want(`document.querySelectorAll('.toast').length`, "1")
 		before.says("#list-todo .page", "Page 1")
 		before.Click(".toast button")
 		before.lacks(".toast")
@@ -349,37 +354,127 @@ func testTrouble(t *testing.T, engine string) {
 	tab.says("#list-todo .page", "Page 2")
 }
 
-// testDuplicatedTab gives a second tab the page and tokens of the first, in the
-// middle of an edit, and goes on in both.
-func testDuplicatedTab(t *testing.T, engine string) {
-	var page atomic.Value
-	site := newTestSite(t, false)
-	address, profile := startBoard(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/duplicate" {
-			site.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, "<!DOCTYPE html>"+page.Load().(string))
-	})), chrome.Profile(t)
+// testSecondTab opens all that a page holds in a second tab, in the middle of an edit,
+// and goes on in both.
+func testSecondTab(t *testing.T, engine string) {
+	address, profile := startBoard(t, newTestSite(t, true)), chrome.Profile(t)
 	one := show(profile, address, engine)
 	one.act("#on-todo")
 	one.says("#list-todo .page", "Page 2")
 	one.press("do", "edit", card("Chalk for the children"))
 	one.has(".editing")
+	one.Type(".editing .draft", "Chalk, six colours")
+	one.Type("#new-done", "half a thought")
+	one.Want(`document.getElementById('twin').target`, "_blank")
+	one.Do(`document.getElementById('twin').target = ''`) // the helper opens tabs by their address
+	one.press("do", "twin")
+	one.says("#list-todo .page", "Page 2")
 
-	page.Store(one.HTML())
-	two := boardTab{profile.Open(address + "/duplicate")}
-	two.Type(".editing .draft", "Chalk, six colours")
+	two := boardTab{profile.Open(one.Text("location.href"))}
+	two.says("#list-todo .page", "Page 2")
+	two.value("#new-done", "half a thought")
+	two.value(".editing .draft", "Chalk, six colours")
 	two.press("do", "save", ".editing")
-	two.has(card("Chalk, six colours"))
+	two.has(card("Chalk, six colours") + ":not(.editing)")
 	one.has(card("Chalk for the children") + ".editing")
 	one.act("#turn-todo")
 	one.says("#list-todo .page", "Page 1")
-	one.has(card("Chalk, six colours"))
+	one.has(card("Chalk, six colours") + ".editing")
 	two.says("#list-todo .page", "Page 2")
 	two.act("#back-todo")
 	two.says("#list-todo .page", "Page 1")
+}
+
+// testKeyboard does without a mouse, and hears what is shown.
+func testKeyboard(t *testing.T, engine string) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, false)), engine)
+	focused := func(what string) {
+		tab.Wait(`[document.activeElement.id, document.activeElement.ariaLabel, document.activeElement.textContent].includes(` + quote(what) + `)`)
+	}
+	hears := func(text string) {
+		tab.Wait(`document.getElementById('said').textContent.includes(` + quote(text) + `)`)
+	}
+	stops := `[...document.querySelectorAll('a, button, input, select')].filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility()).length`
+	tab.Want(stops+" < 36", "true")
+	tab.Reload()
+	tab.Press("\t")
+	focused("Skip to the cards")
+	tab.Press("\r")
+	tab.Wait(`location.hash === '#lists'`)
+	tab.Press("\t")
+	focused("new-todo")
+
+	const lemonade = "Lemonade: ask Mr. Okafor for his recipe"
+	tab.Press("\t\t" + kb.ArrowLeft)
+	focused("Delete “" + lemonade + "”")
+	tab.Press("\t")
+	focused("Move “Find a long cable for the stage” on")
+	tab.Press(kb.ArrowRight + "\r")
+	tab.has(card("Find a long cable for the stage") + ".editing")
+	focused("title-12")
+	tab.Press("\x1b")
+	tab.has(card("Find a long cable for the stage") + ":not(.editing)")
+	tab.lacks(".htmx-added, .htmx-settling")
+	tab.Want(stops+" < 36", "true")
+
+	tab.act("#on-todo")
+	hears("Page 2")
+	tab.Type("#new-todo", " ")
+	tab.Press("\r")
+	tab.says("#list-todo .problem", "Type what is to be done")
+	hears("Type what is to be done")
+
+	tab.press("do", "plan")
+	tab.has("#wizard-text")
+	tab.lacks(".htmx-added, .htmx-settling")
+	tab.Type("#wizard-text", "Thank everybody")
+	tab.Press("\x1b")
+	tab.lacks("#wizard")
+	tab.lacks(".htmx-added, .htmx-settling")
+	tab.Type("#find", "drums")
+	tab.Press("\r")
+	tab.titles("done", "Tell number 12 about the drums")
+	tab.lacks("#wizard")
+}
+
+// TestTour presses each button of the tour, and does what stands beside it.
+func TestTour(t *testing.T) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, true)), "htmx2")
+	meanwhile := func(what, said string) {
+		tab.Click("[name=meanwhile][value=" + what + "]")
+		tab.says(".toast", said)
+	}
+	tab.Expect("status of 410", "status of 400", "Response Status Error Code")
+	meanwhile("delete", "Ada has deleted “Collect songs for the last hour”")
+	tab.press("do", "edit", card("Collect songs for the last hour"))
+	tab.lacks(card("Collect songs for the last hour"))
+	meanwhile("add", "Ada has added a card")
+	tab.lacks(card("Ask who has a ladder"))
+	tab.act("#look-doing")
+	tab.has(card("Ask who has a ladder") + ".new")
+	tab.press("do", "edit", card("Ask who has a ladder"))
+	tab.Type(".editing .draft", "Find two ladders")
+	meanwhile("rename", "Ada has renamed “Ask who has a ladder”")
+	tab.press("do", "save", ".editing")
+	tab.says(".editing .problem", "somebody has saved “Ask who has a ladder, please”")
+	tab.value(".editing .draft", "Find two ladders")
+	tab.press("do", "save", ".editing")
+	tab.has(card("Find two ladders") + ":not(.editing)")
+	meanwhile("login", "logged in as Ada")
+	tab.Click("#on-todo")
+	tab.says(".toast", "logged in or out in another tab")
+
+	// The panel is beside the board where there is room, until somebody closes it.
+	tab.lacks(".beside")
+	tab.Do(`sessionStorage.clear()`)
+	tab.Size(1500, 900)
+	tab.Reload()
+	tab.has("body.beside")
+	tab.Do(inPanel("#toggle") + `[0].click()`)
+	tab.lacks(".beside")
+	tab.Reload()
+	tab.Wait(texts("#toggle") + `[0]?.includes('tokens')`)
+	tab.lacks(".beside")
 }
 
 // TestRestart stops the server in the middle of an edit.
@@ -493,7 +588,7 @@ func testReload(tab boardTab) {
 	tab.says("#turn-doing", "Newest first")
 	tab.Type("#new-todo", " ")
 	tab.act("#add-todo")
-	tab.says("#list-todo .notice", "Type what is to be done")
+	tab.says("#list-todo .problem", "Type what is to be done")
 	tab.Wait(`location.pathname === '/lists/todo'`)
 	tab.Type("#new-todo", "Buy tape")
 	tab.act("#add-todo")
@@ -564,14 +659,21 @@ func TestScreenshots(t *testing.T) {
 	ada.has(".editing")
 	shot(ada, "light")
 
+	ada.Size(1240, 2300)
+	shot(ada, "all")
+
+	ada.Size(1600, 1000)
+	ada.Do(inPanel("#toggle") + `[0].click()`)
+	ada.has(".beside")
 	grace.press("do", "delete", card("Book the brass band"))
 	grace.lacks(card("Book the brass band"))
 	ada.Expect("status of 410")
 	ada.press("do", "edit", card("Book the brass band"))
 	ada.says("#toasts", "is gone")
+	ada.Wait(texts(".gone .name") + `.join() === 'card 5'`)
+	ada.Do(inPanel("details") + `.find(d => d.textContent.startsWith('card 11')).open = true`)
+	ada.Do(inPanel("section") + `[0].scrollTo(0, 9999)`)
 	shot(ada, "stale")
-	ada.Size(1240, 2300)
-	shot(ada, "all")
 
 	dark := boardTab{adas.Tab()}
 	dark.Dark()
@@ -586,6 +688,11 @@ func TestScreenshots(t *testing.T) {
 	phone := boardTab{adas.Tab()}
 	phone.Size(390, 844, chromedp.EmulateMobile)
 	phone.Go(address)
+	phone.press("do", "edit", card("Draw the poster"))
+	phone.Want(`[...document.querySelectorAll('a:not(.skip), button, input, select')].filter(e => {
+		const { width, height } = e.getBoundingClientRect();
+		return e.checkVisibility() && (width < 44 || height < 44);
+	}).map(e => e.outerHTML).join()`, "") // a finger hits everything
 	shot(phone, "phone")
 	phone.Size(390, 1500, chromedp.EmulateMobile)
 	phone.Dark()

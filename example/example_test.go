@@ -367,17 +367,41 @@ func TestConflict(t *testing.T) {
 	two.wantCard("Print two posters", true)
 }
 
-// TestPeek wants tokens to be opened only where that was asked for.
-func TestPeek(t *testing.T) {
-	for _, peek := range []bool{false, true} {
-		page := newBrowser(t).open(startBoard(t, newTestSite(t, peek)))
-		if got := strings.Contains(page.body, "/inspect"); got != peek {
-			t.Errorf("with peek %t the page has the panel: %t", peek, got)
+// TestDemo wants the tour, and tokens that are opened, only where that was asked for.
+func TestDemo(t *testing.T) {
+	for _, demo := range []bool{false, true} {
+		page := newBrowser(t).open(startBoard(t, newTestSite(t, demo)))
+		if got := page.isDemo(); got != demo {
+			t.Errorf("with demo %t the page has the tour and the panel: %t", demo, got)
 		}
 		page.load(http.MethodPost, "/inspect", url.Values{"token": {page.token("card-11"), "made up"}}, nil)
-		if got := strings.Contains(page.body, "task 11") && strings.Contains(page.body, "InvalidState"); got != peek {
-			t.Errorf("with peek %t: %d %s", peek, page.status, page.body)
+		if got := strings.Contains(page.body, "task 11") && strings.Contains(page.body, "InvalidState"); got != demo {
+			t.Errorf("with demo %t: %d %s", demo, page.status, page.body)
 		}
+		page.load(http.MethodPost, "/meanwhile", url.Values{"meanwhile": {"delete"}}, nil)
+		if want := map[bool]int{false: http.StatusNotFound, true: http.StatusNoContent}[demo]; page.status != want {
+			t.Errorf("with demo %t, acting as somebody else is answered %d", demo, page.status)
+		}
+		page.load(http.MethodGet, "/", nil, nil)
+		page.wantCard("Collect songs for the last hour", !demo)
+	}
+}
+
+func (p *tab) isDemo() bool {
+	return strings.Contains(p.body, "/meanwhile") && strings.Contains(p.body, "/inspect")
+}
+
+// TestElsewhere logs in past a page that is open, which is refused from then on.
+func TestElsewhere(t *testing.T) {
+	page := newBrowser(t).open(startBoard(t, newTestSite(t, true)))
+	before := url.Values{"page_state": {page.token("board")}, "do": {"plan"}}
+	for _, name := range []string{"Ada", "Grace", "Ada"} {
+		page.load(http.MethodPost, "/meanwhile", url.Values{"meanwhile": {"login"}}, nil)
+		page.load(http.MethodPost, "/", before, nil)
+		page.wantRefused(http.StatusBadRequest, "InvalidState")
+		page.load(http.MethodGet, "/", nil, nil)
+		page.find(`(You are ` + name + `)`)
+		before.Set("page_state", page.token("board"))
 	}
 }
 
@@ -402,7 +426,9 @@ func TestHeaders(t *testing.T) {
 	}
 	for _, test := range []struct{ path, kind, holds string }{
 		{"/pagestate.js", "text/javascript", "data-page-state"},
+		{"/source/card.go", "text/plain", "type Card struct"},
 		{"/static/board.js", "text/javascript", "toast"},
+		{"/static/tour.js", "text/javascript", "toast"},
 		{"/static/style.css", "text/css", "prefers-color-scheme"},
 		{"/static/htmx-2.0.11/htmx.min.js", "text/javascript", "htmx"},
 		{"/static/htmx-4.0.1/htmx.min.js", "text/javascript", "htmx"},
@@ -494,6 +520,9 @@ func TestProgram(t *testing.T) {
 	program := newProgram(t)
 	first := program.start(t, "localhost:0")
 	page := newBrowser(t).open(first.address)
+	if !page.isDemo() {
+		t.Error("on an address of this machine alone there is no tour")
+	}
 	page.submit("/lists/todo", "do", "add", "new-todo", "Bunting")
 	page.submit("/lists/done", "do", "on")
 	first.stop()
@@ -512,6 +541,14 @@ func TestProgram(t *testing.T) {
 	process.stop()
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("the temporary database is left: %v, %v", left, err)
+	}
+
+	for _, flags := range [][]string{{"-addr", ":0"}, {"-addr", ":0", "-peek"}} {
+		open := startProcess(t, program.command(t, flags...))
+		if got := newBrowser(t).open(open.address).isDemo(); got != slices.Contains(flags, "-peek") {
+			t.Errorf("with %q there is a tour: %t", flags, got)
+		}
+		open.stop()
 	}
 
 	if err := os.Chmod(program.key, 0o644); err != nil {

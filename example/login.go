@@ -66,14 +66,18 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(people, user) {
 		user = ""
 	}
+	if err := s.become(w, r, user); err != nil {
+		return err
+	}
+	return pagestate.Redirect(w, r, "/")
+}
+
+func (s *site) become(w http.ResponseWriter, r *http.Request, user string) error {
 	session, _ := s.logins.Get(r, "login")
 	session.Values["user"] = user
 	if err := session.Save(r, w); err != nil {
 		return err
 	}
 	r = r.WithContext(withUser(r.Context(), user)) // Renew asks Options.User about r
-	if err := s.state.Renew(w, r); err != nil {
-		return err
-	}
-	return pagestate.Redirect(w, r, "/")
+	return s.state.Renew(w, r)
 }

@@ -3,9 +3,9 @@
 //
 //	go run ./example
 //
-// and open the address that it prints, in two browsers. The tasks are in a
-// database that goes with the program, unless -db names a file to keep. With
-// -peek the page has a panel that shows what its tokens hold, for a demo only.
+// and open the address that it prints. The tasks are in a database that goes with
+// the program, unless -db names a file to keep. On an address of this machine alone,
+// or with -peek, the page has a tour, and a panel that shows what its tokens hold.
 //
 // This file holds the program: its flags, its secret, and its end. What it
 // serves is put together in site.go.
@@ -34,7 +34,7 @@ func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	key := flag.String("key", "pagestate.key", "`file` with the secret; made if there is none")
 	db := flag.String("db", "", "`file` with the tasks; made if there is none, and without it gone at the end")
-	peek := flag.Bool("peek", false, "show what the tokens hold in a panel, for a demo only")
+	peek := flag.Bool("peek", false, "have the tour, which acts as somebody else, where other machines can open it, too")
 	flag.Parse()
 	if err := run(*addr, *key, *db, *peek); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
@@ -60,16 +60,23 @@ func run(addr, keyFile, dbFile string, peek bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, tasks.db.Close()) }() // before its folder is removed
-	handler, err := newSite(secret, tasks, peek, slog.Default())
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", addr)
+	defer listener.Close()
+	handler, err := newSite(secret, tasks, peek || isLoopback(listener.Addr()), slog.Default())
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Open http://%s (stop with Ctrl-C)\n", listener.Addr())
 	return serve(listener, handler)
+}
+
+// isLoopback reports whether only this machine can connect to the address.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 func serve(listener net.Listener, handler http.Handler) error {

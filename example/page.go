@@ -16,7 +16,7 @@ type page struct {
 	User   string
 	People []string
 	Engine string
-	Peek   bool
+	Demo   bool
 }
 
 // engines are what may send a page's forms, the usual one first: two versions
@@ -106,7 +106,7 @@ func (s *site) showPage(w http.ResponseWriter, r *http.Request, status int, b *B
 	if err := s.fillBoard(r, b); err != nil {
 		return err
 	}
-	whole := &page{b, userOf(r.Context()), people, engineOf(r), s.peek}
+	whole := &page{b, userOf(r.Context()), people, engineOf(r), s.demo}
 	for _, c := range b.components() {
 		c.base().Whole = whole
 	}

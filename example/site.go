@@ -30,11 +30,11 @@ type site struct {
 	logins sessions.Store
 	state  *pagestate.Middleware
 	tasks  func(Ask) pagestate.Query[Ask, *Task]
-	peek   bool
+	demo   bool // with the tour, and the panel of package inspect
 }
 
-func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.Handler, error) {
-	functions := template.FuncMap{"integrity": client.Integrity, "titleOf": titleOf}
+func newSite(secret []byte, tasks *store, demo bool, logger *slog.Logger) (http.Handler, error) {
+	functions := template.FuncMap{"integrity": client.Integrity, "titleOf": titleOf, "source": source}
 	pages, err := template.New("").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func newSite(secret []byte, tasks *store, peek bool, logger *slog.Logger) (http.
 	if err != nil {
 		return nil, err
 	}
-	s := &site{pages: pages, store: tasks, logins: logins, peek: peek}
+	s := &site{pages: pages, store: tasks, logins: logins, demo: demo}
 
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Board](registry, "board")
@@ -86,10 +86,12 @@ func (s *site) routes() *http.ServeMux {
 	mux.Handle("POST /wizard", pagestate.Handle(s.changeWizard))
 	mux.Handle("POST /login", pagestate.HandlePage(s.login))
 	mux.Handle("POST /engine", pagestate.HandlePage(s.setEngine))
-	if s.peek {
+	if s.demo {
+		mux.Handle("POST /meanwhile", pagestate.HandlePage(s.meanwhile))
 		mux.Handle("/inspect", inspect.Handler(s.state, func(*http.Request) bool { return true }))
 	}
 	mux.Handle("GET /pagestate.js", client.Handler())
+	mux.HandleFunc("GET /source/{file}", showSource)
 	mux.Handle("GET /static/", http.FileServerFS(staticFiles))
 	return mux
 }
