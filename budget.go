@@ -14,9 +14,8 @@ import (
 
 // Budget has a warning logged for tokens of the component that are longer than so many
 // bytes. It names the three largest fields, with their bytes before compression and
-// encryption. The token is sealed all the same: what is never sealed is longer than
-// Options.MaxTokenBytes, and what does not go into a header than
-// Options.MaxHeaderBytes. A budget below 1 is a fault.
+// encryption. The token is sealed all the same: see Options.MaxTokenBytes for what is
+// refused. A budget below 1 is a fault.
 func Budget(bytes int) ComponentOption {
 	return func(c *component) error {
 		if bytes < 1 {

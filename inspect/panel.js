@@ -55,7 +55,7 @@ del { display: block; color: var(--old); font: .75rem/1.55 ui-monospace, monospa
 `);
 
 const room = new CSSStyleSheet();
-room.replaceSync(':root { scroll-padding-block-end: 4rem }');
+room.replaceSync(':where(:root) { scroll-padding-block-end: 4rem }');
 document.adoptedStyleSheets.push(room);
 
 // element makes one, of a class and with children that are elements or text.
