@@ -1,14 +1,10 @@
 package bench_test
 
 // This file measures whole requests, as a handler has them: a state comes in,
-// is changed, and goes out again. What it is measured against keeps the same
-// value in a session: gorilla's in an encrypted cookie, and scs in the memory of
-// the server, which is the fastest store that it has.
+// is changed, and goes out again. What it is measured against is in session_test.go.
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/gob"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,10 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/gorilla/securecookie"
-	"github.com/gorilla/sessions"
 	"github.com/pagestate/pagestate"
 )
 
@@ -48,8 +41,9 @@ func requests[T any](state func() *T, change func(*T)) func(b *testing.B) {
 		for _, bd := range bindings() {
 			b.Run("impl=pagestate-"+bd.name, measured(pagestateExchange(b, bd.session, state(), change)))
 		}
-		b.Run("impl=gorilla", measured(gorillaExchange(b, state(), change)))
-		b.Run("impl=scs", measured(scsExchange(b, state(), change)))
+		for _, k := range keepers[T]() {
+			b.Run("impl="+k.name, measured(k.exchange(b, state(), change)))
+		}
 		b.Run("impl=bare", measured(bareExchange()))
 	}
 }
@@ -121,8 +115,13 @@ func bindings() []binding {
 	return []binding{
 		{"Cookie", boundByCookie()},
 		{"SessionFunc", boundByHeader()},
-		{"Session", pagestate.Session(newCookieStore(), "session")},
+		{"Session-gob", boundByGorilla(securecookie.GobEncoder{})},
+		{"Session-json", boundByGorilla(jsonStrings{})},
 	}
+}
+
+func boundByGorilla(serializer securecookie.Serializer) pagestate.Binding {
+	return pagestate.Session(newCookieStore(serializer), "session")
 }
 
 func boundByHeader() pagestate.Binding {
@@ -230,75 +229,4 @@ func keepCookies(r *http.Request, w *httptest.ResponseRecorder) (size int) {
 		size += len(c.Value)
 	}
 	return size
-}
-
-// newCookieStore encrypts, as a token is encrypted, and takes values of any
-// size, which no browser would.
-func newCookieStore() *sessions.CookieStore {
-	sum := sha256.Sum256(secret)
-	store := sessions.NewCookieStore(sum[:], sum[:16])
-	for _, c := range store.Codecs {
-		c.(*securecookie.SecureCookie).MaxLength(0)
-	}
-	return store
-}
-
-// gorillaExchange keeps the state in the values of a session of a CookieStore.
-func gorillaExchange[T any](tb testing.TB, state *T, change func(*T)) *httpExchange {
-	tb.Helper()
-	gob.Register(state)
-	store := newCookieStore()
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := store.Get(r, "state")
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		if s.IsNew {
-			s.Values["state"] = state
-		} else {
-			change(s.Values["state"].(*T))
-		}
-		if err := s.Save(r, w); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		answer(w)
-	})
-	r := newRequest()
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, r.WithContext(context.Background()))
-	size := keepCookies(r, w)
-	x := &httpExchange{handler: handler, request: r, kept: size}
-	if len(x.send().Result().Cookies()) == 0 {
-		tb.Error("the answer has no cookie")
-	}
-	return x
-}
-
-// scsExchange keeps the state in the values of a session in memory.
-func scsExchange[T any](tb testing.TB, state *T, change func(*T)) *httpExchange {
-	tb.Helper()
-	gob.Register(state)
-	manager := scs.New()
-	manager.Store = memstore.NewWithCleanupInterval(0)
-	handler := manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, ok := manager.Get(r.Context(), "state").(*T)
-		if ok {
-			change(s)
-		} else {
-			s = state
-		}
-		manager.Put(r.Context(), "state", s)
-		answer(w)
-	}))
-	r := newRequest()
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, r)
-	size := keepCookies(r, w)
-	x := &httpExchange{handler: handler, request: r, kept: size}
-	if size == 0 || len(x.send().Result().Cookies()) == 0 {
-		tb.Error("the answer has no cookie")
-	}
-	return x
 }

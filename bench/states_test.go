@@ -150,6 +150,7 @@ func newRegistry(opts ...pagestate.ComponentOption) *pagestate.Registry {
 	pagestate.Register[medium](r, "medium", opts...)
 	pagestate.Register[large](r, "large", opts...)
 	pagestate.Register[references](r, "references", opts...)
+	pagestate.Register[signup](r, "signup", opts...)
 	pagestate.RegisterModel(r, "record", pagestate.Model[int64, record]{
 		Key:   func(r *record) int64 { return r.ID },
 		Fetch: fetch,

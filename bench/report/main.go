@@ -164,7 +164,7 @@ func parse(r io.Reader) (*measurements, error) {
 		for _, v := range result.Values {
 			m.figures[name][v.Unit] = append(m.figures[name][v.Unit], v.Value)
 		}
-		m.machine = result.GetConfig("cpu")
+		m.machine = strings.TrimSpace(result.GetConfig("cpu"))
 	}
 	if err := reader.Err(); err != nil {
 		return nil, err

@@ -72,10 +72,17 @@ func invented() *measurements {
 		for _, impl := range []string{"pagestate", "pagestate-Same", "cbor", "json"} {
 			add("Codec/state="+s+"/impl="+impl, timeUnit, "allocs/op", "saved-B")
 		}
-		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session", "pagestate-page", "pagestate-strangers", "gorilla", "scs", "bare"} {
-			for _, benchmark := range []string{"Request/state=" + s, "RequestOfReferences/state=" + s, "PassingThrough"} {
+		for _, impl := range []string{"pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session-gob", "pagestate-Session-json", "pagestate-page", "pagestate-strangers", "pagestate-CookieCarrier", "pagestate-NewCarrier", "gorilla-gob", "gorilla-json", "scs-gob", "scs-json", "bare"} {
+			for _, benchmark := range []string{"Request/state=" + s, "RequestOfReferences/state=" + s, "Redirect/state=" + s, "PassingThrough", "Form"} {
 				add(benchmark+"/impl="+impl, timeUnit, "allocs/op", "kept-B")
 			}
+		}
+	}
+	add("Form/impl=Apply", timeUnit, "allocs/op")
+	add("Form/impl=pagestate", timeUnit, "allocs/op")
+	for _, to := range []string{"memory", "file"} {
+		for _, impl := range []string{"pagestate", "pagestate-stream", "bare", "bare-Sync"} {
+			add("Upload/to="+to+"/impl="+impl, timeUnit)
 		}
 	}
 	for _, s := range publicStates {
@@ -97,7 +104,7 @@ func invented() *measurements {
 
 func TestFigures(t *testing.T) {
 	m, err := parse(strings.NewReader(`goos: linux
-cpu: A processor
+cpu: A processor   
 BenchmarkOurs/state=small 	     100	      1500 ns/op	       2.50 ns/B	     128 B/op	       3 allocs/op	     248.0 kept-B
 BenchmarkTheirs/state=small 	   100	      3000 ns/op
 BenchmarkOurs/state=small 	     100	      1000 ns/op	       3.50 ns/B	     128 B/op	       3 allocs/op	     248.0 kept-B
@@ -128,6 +135,34 @@ PASS
 	}
 	if _, err := parse(bytes.NewReader(nil)); err == nil {
 		t.Error("there were no results, and no error")
+	}
+}
+
+// TestSerializers decides what pagestate is set against: the serializer that takes the
+// least time, or the one whose cookie is the shortest.
+func TestSerializers(t *testing.T) {
+	m, err := parse(strings.NewReader(`BenchmarkOf/impl=gorilla-gob 	100	3000 ns/op	392 kept-B
+BenchmarkOf/impl=gorilla-json 	100	2000 ns/op	401 kept-B
+BenchmarkOf/impl=gorilla-gob 	100	3000 ns/op	392 kept-B
+BenchmarkOf/impl=gorilla-json 	100	9000 ns/op	401 kept-B
+BenchmarkOf/impl=gorilla-gob 	100	3000 ns/op	392 kept-B
+BenchmarkOf/impl=gorilla-json 	100	2000 ns/op	401 kept-B
+BenchmarkOf/impl=scs-gob 	100	1000 ns/op	43 kept-B
+BenchmarkOf/impl=scs-json 	100	1000 ns/op	43 kept-B
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, pair := range map[string][2]string{
+		"quickest":      {m.quickest("Of/impl=", "gorilla"), "Of/impl=gorilla-json"},
+		"its time":      {m.quickestTime("Of/impl=", "gorilla"), "2.0 µs (json)"},
+		"both times":    {m.bothTimes("Of/impl=", "gorilla"), "2.0 µs (json), 3.0 µs (gob)"},
+		"shortest":      {m.shortest("Of/impl=", "gorilla"), "Of/impl=gorilla-gob"},
+		"equally quick": {m.bothTimes("Of/impl=", "scs"), "1.0 µs (gob), 1.0 µs (json)"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: got %q, want %q", what, pair[0], pair[1])
+		}
 	}
 }
 

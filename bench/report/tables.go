@@ -4,6 +4,7 @@ package main
 // the most that a ratio should be. How figures are spelled is at its end.
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,11 +23,15 @@ const end = "<!-- end -->"
 func (t table) begin() string { return "<!-- table: " + t.name + " -->" }
 
 var tables = []table{
+	{"summary", summaryTable},
 	{"environment", environment},
 	{"request", requestTable},
 	{"request, against scs", scsTable},
 	{"strangers", strangersTable},
 	{"no token", noTokenTable},
+	{"form", formTable},
+	{"redirect", redirectTable},
+	{"upload", uploadTable},
 	{"references", referencesTable},
 	{"seal and open", sealOpenTable},
 	{"codec", codecTable},
@@ -47,44 +52,117 @@ var (
 	publicStates = []string{"fields", "list"}
 )
 
-// The goals of a request with a cheap binding, against gorilla and against scs.
+// The goals of a request with a cheap binding, against gorilla and against scs, and
+// those of a token, against fernet-go.
 var (
 	cheapGoals = map[string]float64{"small": 0.25, "medium": 0.3, "large": 0.45}
 	scsGoals   = map[string]float64{"small": 0.3, "medium": 0.4}
+
+	sealOpenGoals = map[string]float64{"small": 2.0, "medium": 2.2, "large": 2.4}
 )
+
+func summaryTable(m *measurements) string {
+	rows := [][]string{{"", "pagestate", "gorilla", "scs", "without state"}}
+	row := func(what, path, own string) {
+		rows = append(rows, []string{
+			what, m.time(path + own), m.quickestTime(path, "gorilla"), m.quickestTime(path, "scs"), m.time(path + "bare"),
+		})
+	}
+	row("a request that changes a small state", "Request/state=small/impl=", "pagestate-Cookie")
+	row("one that changes a medium state", "Request/state=medium/impl=", "pagestate-Cookie")
+	row("a form of five fields", "Form/impl=", "pagestate")
+	row("a form, its redirect, and the page there", "Redirect/state=small/impl=", "pagestate-CookieCarrier")
+	const through, small = "PassingThrough/impl=", "Request/state=small/impl="
+	rows = append(rows, []string{"a request without a token", m.time(through + "pagestate-Cookie"), "", "", m.time(through + "bare")})
+	return markdown(append(rows, []string{
+		"characters that the browser sends for a small state", m.size(small + "pagestate-Cookie"),
+		m.size(m.shortest(small, "gorilla")), m.size(m.shortest(small, "scs")), "",
+	}))
+}
 
 func requestTable(m *measurements) string {
 	rows := [][]string{{"state", "gorilla", "`Cookie`", "`SessionFunc`", "goal", "`Session`", "goal"}}
 	onCookieStore := map[string]float64{"small": 0.8, "medium": 0.6}
 	for _, s := range states {
-		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
-		ratio := func(impl string, goal float64) string { return m.ratio(name(impl), name("gorilla"), goal) }
+		path := "Request/state=" + s + "/impl="
+		ratio := func(impl string, goal float64) string {
+			return m.ratio(path+impl, m.quickest(path, "gorilla"), goal)
+		}
+		session := m.quickest(path, "pagestate-Session")
+		onSession := m.ratio(session, m.quickest(path, "gorilla"), onCookieStore[s])
 		rows = append(rows, []string{
-			s, m.time(name("gorilla")),
+			s, m.bothTimes(path, "gorilla"),
 			ratio("pagestate-Cookie", cheapGoals[s]), ratio("pagestate-SessionFunc", cheapGoals[s]), spelledGoal(cheapGoals[s]),
-			ratio("pagestate-Session", onCookieStore[s]), spelledGoal(onCookieStore[s]),
+			onSession, spelledGoal(onCookieStore[s]),
 		})
 	}
 	const large = "Request/state=large/impl="
-	rows = append(rows, []string{"large, in the page too", m.time(large + "gorilla"), m.ratio(large+"pagestate-page", large+"gorilla", 0), "", "", "", ""})
-	return markdown(rows)
+	inPage := m.ratio(large+"pagestate-page", m.quickest(large, "gorilla"), 0)
+	return markdown(append(rows, []string{"large, in the page too", m.bothTimes(large, "gorilla"), inPage, "", "", "", ""}))
 }
 
 func scsTable(m *measurements) string {
 	rows := [][]string{{"state", "scs", "`Cookie`", "`SessionFunc`", "goal"}}
 	for _, s := range states {
-		name := func(impl string) string { return "Request/state=" + s + "/impl=" + impl }
-		ratio := func(impl string) string { return m.ratio(name(impl), name("scs"), scsGoals[s]) }
+		path := "Request/state=" + s + "/impl="
+		ratio := func(impl string) string { return m.ratio(path+impl, m.quickest(path, "scs"), scsGoals[s]) }
 		rows = append(rows, []string{
-			s, m.time(name("scs")), ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), spelledGoal(scsGoals[s]),
+			s, m.bothTimes(path, "scs"), ratio("pagestate-Cookie"), ratio("pagestate-SessionFunc"), spelledGoal(scsGoals[s]),
 		})
+	}
+	return markdown(rows)
+}
+
+func formTable(m *measurements) string {
+	const path, byHand = "Form/impl=", "Form/impl=bare"
+	rows := [][]string{
+		{"kept by", "fields set", "time", "to the first", "allocations"},
+		{"nothing", "by hand", m.time(byHand), "", m.count(byHand, "allocs/op")},
+	}
+	row := func(keeper, set, name, time string) {
+		rows = append(rows, []string{keeper, set, time, m.ratio(name, byHand, 0), m.count(name, "allocs/op")})
+	}
+	row("nothing", "`form.Apply`", path+"Apply", m.time(path+"Apply"))
+	for _, library := range []string{"gorilla", "scs"} {
+		row(library, "by hand", m.quickest(path, library), m.bothTimes(path, library))
+	}
+	row("pagestate", "`form.Apply`", path+"pagestate", m.time(path+"pagestate"))
+	return markdown(rows)
+}
+
+func redirectTable(m *measurements) string {
+	rows := [][]string{{"state", "without state", "gorilla", "`CookieCarrier`", "scs", "`NewCarrier`", "in cookies: gorilla, `CookieCarrier`"}}
+	for _, s := range []string{"small", "medium"} {
+		path := "Redirect/state=" + s + "/impl="
+		gorilla, scs := m.quickest(path, "gorilla"), m.quickest(path, "scs")
+		cookies, memory := path+"pagestate-CookieCarrier", path+"pagestate-NewCarrier"
+		rows = append(rows, []string{
+			s, m.time(path + "bare"),
+			m.bothTimes(path, "gorilla"), m.ratio(cookies, gorilla, 0),
+			m.bothTimes(path, "scs"), m.ratio(memory, scs, 0),
+			m.size(gorilla) + ", " + m.size(cookies),
+		})
+	}
+	return markdown(rows)
+}
+
+func uploadTable(m *measurements) string {
+	rows := [][]string{{"to", "by hand", "`SaveForm`", "`Save` of a stream"}}
+	for _, row := range [][3]string{
+		{"memory", "memory", "bare"},
+		{"a file", "file", "bare"},
+		{"a file, synced by hand too", "file", "bare-Sync"},
+	} {
+		path := "Upload/to=" + row[1] + "/impl="
+		base := path + row[2]
+		rows = append(rows, []string{row[0], m.time(base), m.ratio(path+"pagestate", base, 0), m.ratio(path+"pagestate-stream", base, 0)})
 	}
 	return markdown(rows)
 }
 
 func noTokenTable(m *measurements) string {
 	rows := [][]string{{"", "time", "allocations"}}
-	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session"} {
+	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session-gob"} {
 		name := "PassingThrough/impl=" + impl
 		rows = append(rows, []string{spelled(impl), m.time(name), m.count(name, "allocs/op")})
 	}
@@ -93,7 +171,7 @@ func noTokenTable(m *measurements) string {
 
 func referencesTable(m *measurements) string {
 	rows := [][]string{{"", "time", "allocations", "token"}}
-	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session"} {
+	for _, impl := range []string{"bare", "pagestate-Cookie", "pagestate-SessionFunc", "pagestate-Session-gob"} {
 		name := "RequestOfReferences/state=references/impl=" + impl
 		rows = append(rows, []string{spelled(impl), m.time(name), m.count(name, "allocs/op"), m.size(name)})
 	}
@@ -102,14 +180,14 @@ func referencesTable(m *measurements) string {
 
 func strangersTable(m *measurements) string {
 	rows := [][]string{{"state: small", "time", "to gorilla", "goal", "to scs", "goal"}}
-	name := func(impl string) string { return "Request/state=small/impl=" + impl }
+	const path = "Request/state=small/impl="
 	toGorilla, toSCS := cheapGoals["small"], scsGoals["small"]
 	for _, row := range [][2]string{{"one visitor", "pagestate-SessionFunc"}, {"another one each time", "pagestate-strangers"}} {
-		own := name(row[1])
+		own := path + row[1]
 		rows = append(rows, []string{
 			row[0], m.time(own),
-			m.ratio(own, name("gorilla"), toGorilla), spelledGoal(toGorilla),
-			m.ratio(own, name("scs"), toSCS), spelledGoal(toSCS),
+			m.ratio(own, m.quickest(path, "gorilla"), toGorilla), spelledGoal(toGorilla),
+			m.ratio(own, m.quickest(path, "scs"), toSCS), spelledGoal(toSCS),
 		})
 	}
 	return markdown(append(rows, []string{"hkdf, one key", m.time("Key/impl=hkdf"), "", "", "", ""}))
@@ -117,12 +195,11 @@ func strangersTable(m *measurements) string {
 
 func sealOpenTable(m *measurements) string {
 	rows := [][]string{{"state", "fernet-go", "`Seal` and `Open`", "`Reseal`", "goal"}}
-	goals := map[string]float64{"small": 2.0, "medium": 2.2, "large": 2.4}
 	for _, s := range everyState {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
-		ratio := func(impl string) string { return m.ratio(name(impl), name("fernet-go"), goals[s]) }
+		ratio := func(impl string) string { return m.ratio(name(impl), name("fernet-go"), sealOpenGoals[s]) }
 		rows = append(rows, []string{
-			s, m.time(name("fernet-go")), ratio("pagestate"), ratio("pagestate-Reseal"), spelledGoal(goals[s]),
+			s, m.time(name("fernet-go")), ratio("pagestate"), ratio("pagestate-Reseal"), spelledGoal(sealOpenGoals[s]),
 		})
 	}
 	return markdown(rows)
@@ -162,21 +239,25 @@ func publicTable(m *measurements) string {
 }
 
 func shareTable(m *measurements) string {
-	rows := [][]string{{"state", "floor", "fernet-go", "codec", "the rest", "`Reseal`, all of it"}}
+	rows := [][]string{{"state", "floor", "fernet-go", "codec", "the rest", "`Reseal`, all of it", "goal"}}
 	for _, s := range states {
 		name := func(impl string) string { return "SealOpen/state=" + s + "/impl=" + impl }
-		row := []string{s, m.time(name("floor"))}
-		rows = append(rows, append(row, m.shares(name("pagestate-Reseal"), name("fernet-go"), "Codec/state="+s+"/impl=pagestate")...))
+		row := append([]string{s, m.time(name("floor"))}, m.shares(name("pagestate-Reseal"), name("fernet-go"), "Codec/state="+s+"/impl=pagestate")...)
+		rows = append(rows, append(row, spelledTime(sealOpenGoals[s]*m.median(name("fernet-go"), timeUnit))))
 	}
 	return markdown(rows)
 }
 
 func requestShareTable(m *measurements) string {
-	rows := [][]string{{"state", "fernet-go", "codec", "late changes", "handler and httptest", "the rest", "`SessionFunc`, all of it"}}
+	rows := [][]string{{"state", "fernet-go", "codec", "late changes", "handler and httptest", "the rest", "`SessionFunc`, all of it", "goals: gorilla, scs"}}
 	for _, s := range states {
 		request, codec := "Request/state="+s+"/impl=", "Codec/state="+s+"/impl=pagestate"
 		row := m.shares(request+"pagestate-SessionFunc", "SealOpen/state="+s+"/impl=fernet-go", codec, codec+"-Same", request+"bare")
-		rows = append(rows, append([]string{s}, row...))
+		goals := spelledTime(cheapGoals[s] * m.median(m.quickest(request, "gorilla"), timeUnit))
+		if goal, ok := scsGoals[s]; ok {
+			goals += ", " + spelledTime(goal*m.median(m.quickest(request, "scs"), timeUnit))
+		}
+		rows = append(rows, append(append([]string{s}, row...), goals))
 	}
 	return markdown(rows)
 }
@@ -223,14 +304,15 @@ func allocationsTable(m *measurements) string {
 func sizesTable(m *measurements) string {
 	rows := [][]string{{"state", "as JSON", "token", "gorilla's cookie", "token to cookie", "goal"}}
 	for _, s := range states {
-		token, cookie := "Request/state="+s+"/impl=pagestate-Cookie", "Request/state="+s+"/impl=gorilla"
+		path := "Request/state=" + s + "/impl="
+		token, cookie := path+"pagestate-Cookie", m.shortest(path, "gorilla")
 		ratio := m.median(token, "kept-B") / m.median(cookie, "kept-B")
 		goal := ""
 		if s == "medium" {
 			goal = percent(lengthGoal)
 		}
 		rows = append(rows, []string{
-			s, whole(m.median("Codec/state="+s+"/impl=json", "saved-B")), m.size(token), m.size(cookie),
+			s, whole(m.median("Codec/state="+s+"/impl=json", "saved-B")), m.size(token), m.size(cookie) + " (" + serializer(cookie) + ")",
 			marked(percent(ratio), goal != "" && ratio > lengthGoal), goal,
 		})
 	}
@@ -309,6 +391,55 @@ func (m *measurements) get(name, unit string) []float64 {
 
 func (m *measurements) median(name, unit string) float64 { return quantile(m.get(name, unit), 0.5) }
 
+// serializers are those that the session libraries are measured with.
+var serializers = []string{"gob", "json"}
+
+// quickest is the benchmark of a session library with the serializer that takes the
+// least time there.
+func (m *measurements) quickest(path, library string) string {
+	return m.least(path, library, timeUnit)
+}
+
+// shortest is the one with the serializer whose cookie is the shortest.
+func (m *measurements) shortest(path, library string) string {
+	return m.least(path, library, "kept-B")
+}
+
+func (m *measurements) least(path, library, unit string) string {
+	return slices.MinFunc(withSerializers(path, library), func(a, b string) int {
+		return cmp.Compare(m.median(a, unit), m.median(b, unit))
+	})
+}
+
+func withSerializers(path, library string) (names []string) {
+	for _, s := range serializers {
+		names = append(names, path+library+"-"+s)
+	}
+	return names
+}
+
+// serializer is the one that a benchmark is named after.
+func serializer(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
+
+// quickestTime is the time with the serializer that takes the least, and which it is.
+func (m *measurements) quickestTime(path, library string) string {
+	name := m.quickest(path, library)
+	return m.time(name) + " (" + serializer(name) + ")"
+}
+
+// bothTimes is quickestTime, and the time with the other serializer.
+func (m *measurements) bothTimes(path, library string) string {
+	names := withSerializers(path, library)
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(m.median(a, timeUnit), m.median(b, timeUnit))
+	})
+	var times []string
+	for _, name := range names {
+		times = append(times, m.time(name)+" ("+serializer(name)+")")
+	}
+	return strings.Join(times, ", ")
+}
+
 // ratios are those of two benchmarks, one for each round.
 func (m *measurements) ratios(name, base, unit string) []float64 {
 	ratios := slices.Clone(m.get(name, unit))
@@ -383,6 +514,7 @@ func percent(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
 // spelled is how the document calls an implementation.
 func spelled(impl string) string {
 	if binding, ok := strings.CutPrefix(impl, "pagestate-"); ok {
+		binding, _, _ = strings.Cut(binding, "-")
 		return "`" + binding + "`"
 	}
 	return "without pagestate"
