@@ -58,7 +58,7 @@ var (
 	cheapGoals = map[string]float64{"small": 0.25, "medium": 0.3, "large": 0.45}
 	scsGoals   = map[string]float64{"small": 0.3, "medium": 0.4}
 
-	sealOpenGoals = map[string]float64{"small": 2.0, "medium": 2.2, "large": 2.4}
+	sealOpenGoals = map[string]float64{"small": 1.5, "medium": 1.8, "large": 1.9}
 )
 
 func summaryTable(m *measurements) string {
