@@ -22,7 +22,7 @@ func TestCodeInDocuments(t *testing.T) {
 	}
 	for _, name := range []string{
 		"README.md",
-		"docs/adapters.md", "docs/children.md", "docs/client.md", "docs/errors.md", "docs/files.md", "docs/forms.md", "docs/lists.md", "docs/login.md", "docs/migrating.md", "docs/operations.md", "docs/redirects.md", "docs/rows.md", "docs/testing.md",
+		"docs/adapters.md", "docs/children.md", "docs/client.md", "docs/errors.md", "docs/files.md", "docs/forms.md", "docs/lists.md", "docs/login.md", "docs/migrating.md", "docs/operations.md", "docs/redirects.md", "docs/rows.md", "docs/testing.md", "docs/throttle.md",
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../..", name))

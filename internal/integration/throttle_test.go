@@ -1,6 +1,6 @@
 package integration_test
 
-// The throttle of docs/operations.md, around the middleware: it slows down who
+// The throttle of docs/throttle.md, around the middleware: it slows down who
 // sends tokens that are not valid, and nobody else.
 
 import (
