@@ -214,7 +214,7 @@ func (c *cookieCarrier) Put(w http.ResponseWriter, r *http.Request, p Parcel) er
 	if !sessionid.Is(p.ID) {
 		return errors.New("pagestate: CookieCarrier: the id of a parcel is malformed")
 	}
-	s, err := c.open(w, r)
+	s, err := c.open(w, r, "")
 	if err != nil {
 		return err
 	}
@@ -241,12 +241,15 @@ func (c *cookieCarrier) Put(w http.ResponseWriter, r *http.Request, p Parcel) er
 }
 
 func (c *cookieCarrier) Get(w http.ResponseWriter, r *http.Request, id string) (string, error) {
-	s, err := c.open(w, r)
+	if !sessionid.Is(id) {
+		return "", nil
+	}
+	s, err := c.open(w, r, id)
 	if err != nil {
 		return "", err
 	}
 	for _, p := range s.held {
-		if p == nil || p.id != id {
+		if p == nil {
 			continue
 		}
 		if value, ok := s.join(p.parcelKey); ok {
@@ -262,6 +265,7 @@ type slots struct {
 	room int
 	keys *keyring
 	now  time.Time
+	only string            // the parcel that is asked for, "" for all
 	held [slotCount]*piece // nil where there is none, or none that counts
 }
 
@@ -283,8 +287,9 @@ type parcelKey struct {
 // if other hosts or pages have set them.
 const maxRivals = 8
 
-// open reads the cookies that r brought and those that the response sets.
-func (c *cookieCarrier) open(w http.ResponseWriter, r *http.Request) (*slots, error) {
+// open reads the cookies that r brought and those that the response sets, of one
+// parcel or, without an id, of all.
+func (c *cookieCarrier) open(w http.ResponseWriter, r *http.Request, id string) (*slots, error) {
 	x, err := exchangeOf(r.Context())
 	if err != nil {
 		return nil, err
@@ -294,7 +299,7 @@ func (c *cookieCarrier) open(w http.ResponseWriter, r *http.Request) (*slots, er
 		return nil, err
 	}
 	b := x.m.opt.Session
-	s := &slots{slot: c.slot(b, r.TLS != nil), room: c.room(b), keys: keys, now: x.m.now()}
+	s := &slots{slot: c.slot(b, r.TLS != nil), room: c.room(b), keys: keys, now: x.m.now(), only: id}
 	var rivals [slotCount]int
 	for _, sent := range r.Cookies() {
 		i := slotNumber(sent.Name, s.slot.Name)
@@ -333,7 +338,8 @@ func (s *slots) print(p piece) (string, error) {
 func slotMessage(head, text string) []byte { return []byte("slot " + head + text) }
 
 // parse is the inverse of print. It returns nil for what was not printed for this
-// owner, is too old, or was printed in the future.
+// owner, is too old, was printed in the future, or is not of the parcel that is asked
+// for.
 func (s *slots) parse(value string) *piece {
 	if n := len(value) - headSize - signatureSize; n < 0 || n > maxPiece { // before a key is derived for it
 		return nil
@@ -347,11 +353,15 @@ func (s *slots) parse(value string) *piece {
 	if number < 0 || number >= pieces || pieces > maxPieces {
 		return nil
 	}
+	id := head[secondsSize+2:]
+	if s.only != "" && id != s.only { // before its signature is made
+		return nil
+	}
 	signature, err := base64.RawURLEncoding.Strict().DecodeString(value[headSize : headSize+signatureSize])
 	if err != nil || !s.keys.Signed(slotMessage(head, text), signature) {
 		return nil
 	}
-	return &piece{parcelKey{head[secondsSize+2:], written, pieces}, number, text}
+	return &piece{parcelKey{id, written, pieces}, number, text}
 }
 
 // join returns the value of a parcel, and false if a piece of it is missing.

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +139,16 @@ func (v *carrierVisitor) puts(sizes ...int) (all []pagestate.Parcel) {
 		all = append(all, p)
 	}
 	return all
+}
+
+// TestNoParcelOfAnotherID: an id that is none gets nothing, although there are parcels.
+func TestNoParcelOfAnotherID(t *testing.T) {
+	v := newCarrierApp(t, nil, pagestate.Options{}).visitor()
+	p := v.puts(small)[0]
+	for _, id := range []string{"", p.ID[:25], p.ID + "A", strings.ToLower(p.ID), newParcel(1).ID} {
+		testkit.Want(t, "known by "+strconv.Quote(id), v.Get("/get?id="+id).Body, "")
+	}
+	testkit.WantText(t, "known by its own", v.has(p), "yes")
 }
 
 func newParcel(size int) pagestate.Parcel { return parcelOf(sessionid.New(), size) }
