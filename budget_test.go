@@ -25,12 +25,15 @@ func largeBudgeted() budgeted {
 
 const budgetLine = "over the component's budget"
 
+type budgetedExactly []string
+
 func TestBudget(t *testing.T) {
 	now := time.Now()
 	r := pagestate.NewRegistry()
 	pagestate.Register[budgeted](r, "budgeted", pagestate.Budget(1000))
 	pagestate.Register[counter](r, "counter", pagestate.Budget(1000))
 	pagestate.Register[[]string](r, "list", pagestate.Budget(10))
+	pagestate.Register[budgetedExactly](r, "exactly", pagestate.Budget(140))
 	a := newApp(t, r, pagestate.Options{Session: pagestate.SessionFunc(func(*http.Request) string { return "session" }), Clock: func() time.Time { return now }})
 	owner := pagestate.Owner{Session: "session"}
 	notice := largeBudgeted()
@@ -48,6 +51,8 @@ func TestBudget(t *testing.T) {
 	line := func(size int) string {
 		return fmt.Sprintf(`component=budgeted bytes=%d budget=1000 largest="Large (1303), Mid (202), More (63)"`, size)
 	}
+	exactly := budgetedExactly{"x"}
+	testkit.Want(t, "the length that is its budget", len(mustSeal(t, a.mw, owner, &exactly)), 140)
 	for _, tt := range []struct {
 		name  string
 		do    func()
@@ -63,6 +68,7 @@ func TestBudget(t *testing.T) {
 		{"a state that was only opened", func() { b.Call("POST", "/look", large) }, ""},
 		{"one that is carried on", func() { b.Call("POST", "/carry", small) }, line(len(large))},
 		{"one that is within its budget", func() { mustSeal(t, a.mw, owner, budgeted{Small: "x"}) }, ""},
+		{"one that is its budget", func() { mustSeal(t, a.mw, owner, &exactly) }, ""},
 		{"another component", func() { mustSeal(t, a.mw, owner, counter{}) }, ""},
 		{"one without fields", func() { mustSeal(t, a.mw, owner, &[]string{"x"}) }, `component=list bytes=140 budget=10 largest=""`},
 	} {

@@ -158,7 +158,10 @@ func TestMissingStateInJSONSaysWhy(t *testing.T) {
 				r.Header.Set("Content-Encoding", test.encoding)
 			}
 			testkit.Want(t, "status", b.Send(r).StatusCode, test.status)
-			testkit.WantText(t, "log", a.log.String(), test.cause)
+			testkit.Want(t, "a line in the log", a.log.String() != "", test.cause != "")
+			if test.cause != "" {
+				testkit.WantText(t, "log", a.log.String(), test.cause)
+			}
 			wantNothingSecret(t, a.log.String(), nil)
 			testkit.Want(t, "an error", strings.Contains(a.log.String(), "level=ERROR"), false)
 		})

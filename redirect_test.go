@@ -368,7 +368,9 @@ func TestRedirectFreshOrFailing(t *testing.T) {
 			if tt.status == 200 {
 				a.wantSaid(page)
 			}
-			testkit.WantText(t, "log", a.log.String(), tt.logged)
+			if tt.logged != "" {
+				testkit.WantText(t, "log", a.log.String(), tt.logged)
+			}
 		})
 	}
 }
@@ -1116,7 +1118,9 @@ func TestRedirectWarnings(t *testing.T) {
 			a.Close() // the handler logs when it has returned
 			warnings := strings.Count(a.log.String(), "level=WARN")
 			testkit.Want(t, "warnings", warnings, min(1, len(tt.want)))
-			testkit.WantText(t, "log", a.log.String(), tt.want)
+			if tt.want != "" {
+				testkit.WantText(t, "log", a.log.String(), tt.want)
+			}
 		})
 	}
 }
