@@ -33,7 +33,7 @@ func TestBudget(t *testing.T) {
 	pagestate.Register[budgeted](r, "budgeted", pagestate.Budget(1000))
 	pagestate.Register[counter](r, "counter", pagestate.Budget(1000))
 	pagestate.Register[[]string](r, "list", pagestate.Budget(10))
-	pagestate.Register[budgetedExactly](r, "exactly", pagestate.Budget(140))
+	pagestate.Register[budgetedExactly](r, "exactly", pagestate.Budget(164))
 	a := newApp(t, r, pagestate.Options{Session: pagestate.SessionFunc(func(*http.Request) string { return "session" }), Clock: func() time.Time { return now }})
 	owner := pagestate.Owner{Session: "session"}
 	notice := largeBudgeted()
