@@ -38,7 +38,7 @@ func increment(w http.ResponseWriter, r *http.Request, c *Counter) error {
 
 func main() {
 	secret := make([]byte, 32)
-	rand.Read(secret) // ends with the program: see below how to keep one
+	rand.Read(secret) // ends with the program
 	registry := pagestate.NewRegistry()
 	pagestate.Register[Counter](registry, "counter")
 	mw, err := pagestate.New(registry, pagestate.Options{
