@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pagestate/pagestate"
+	"github.com/pagestate/pagestate/internal/token"
 )
 
 func TestTokenAge(t *testing.T) {
@@ -113,5 +114,18 @@ func TestTokenTimes(t *testing.T) {
 		binary.BigEndian.PutUint64(plain[1:], test.first)
 		token := tokenSign(key, tokenBody(key, test.last, tokenPad(plain)))
 		tokenIs(t, m, token, test.want, "last sealed at %d, first at %d", test.last, test.first)
+	}
+}
+
+func TestNoLifetime(t *testing.T) {
+	first := tokenNow.Add(-1000 * time.Hour)
+	e := &token.Envelope{FirstSealed: first, LastSealed: tokenNow}
+	for _, lifetime := range []time.Duration{0, -1} {
+		if err := (token.Ages{MaxAge: time.Hour, MaxLifetime: lifetime}).Check(e, tokenNow); err != nil {
+			t.Errorf("a lifetime of %v: %v", lifetime, err)
+		}
+	}
+	if err := (token.Ages{MaxAge: time.Hour, MaxLifetime: 1}).Check(e, tokenNow); !errors.Is(err, token.ErrExpired) {
+		t.Errorf("a lifetime of 1ns: got the error %v, want ErrExpired", err)
 	}
 }

@@ -41,6 +41,25 @@ func tokenNewPieces(t *testing.T, m *tokenApp) tokenPieces {
 	}
 }
 
+func TestIsChild(t *testing.T) {
+	parent, other := token.InstanceID{1}, token.InstanceID{2}
+	child := &token.Envelope{Key: "row", Parent: parent}
+	for _, tt := range []struct {
+		parent token.InstanceID
+		key    string
+		want   bool
+	}{
+		{parent, "row", true},
+		{parent, "column", false},
+		{other, "row", false},
+		{other, "column", false},
+	} {
+		if got := child.IsChild(tt.parent, tt.key); got != tt.want {
+			t.Errorf("the child %q of %v: %t", tt.key, tt.parent, got)
+		}
+	}
+}
+
 func TestEnvelope(t *testing.T) {
 	m := tokenNewApp(t)
 	key := m.key

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,6 +122,43 @@ func TestTokenCut(t *testing.T) {
 			tokenIs(t, m, token[i+1:], pagestate.ErrInvalid, "without the first %d", i+1)
 			tokenIs(t, m, token[:i]+token[i+1:], pagestate.ErrInvalid, "without character %d", i)
 		}
+	}
+}
+
+// TestCheckForm has what nobody seals, of a length that whole blocks give.
+func TestCheckForm(t *testing.T) {
+	good := strings.Repeat("A", 140) // 57 bytes and three blocks
+	tests := map[string]struct {
+		token string
+		good  bool
+	}{
+		"whole blocks":               {good, true},
+		"one character more":         {good + "A", false},
+		"two more":                   {good + "AA", false},
+		"three more":                 {good + "AAA", false},
+		"three padding characters":   {good + "A===", false},
+		"four padding characters":    {good + "====", false},
+		"nothing but padding":        {strings.Repeat("=", 140), false},
+		"one block and its overhead": {strings.Repeat("A", 98) + "==", true},
+		"no block":                   {strings.Repeat("A", 76), false},
+		"nothing":                    {"", false},
+	}
+	for i := range 24 { // past what is looked at in one step
+		bad := good[:i] + "!" + good[i+1:]
+		tests["a bad character "+strconv.Itoa(i)] = struct {
+			token string
+			good  bool
+		}{bad, false}
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			switch err := token.CheckForm(tt.token); {
+			case tt.good && err != nil:
+				t.Error(err)
+			case !tt.good && !errors.Is(err, token.ErrInvalid):
+				t.Errorf("got the error %v, want ErrInvalid", err)
+			}
+		})
 	}
 }
 

@@ -147,3 +147,42 @@ func TestRememberedKeysAreBounded(t *testing.T) {
 		t.Errorf("%d keys are remembered", n)
 	}
 }
+
+func TestCheckSecret(t *testing.T) {
+	bytesOf := func(distinct, length int) []byte {
+		secret := make([]byte, length)
+		for i := range secret {
+			secret[i] = byte(i % distinct)
+		}
+		return secret
+	}
+	for name, tt := range map[string]struct {
+		secret []byte
+		good   bool
+	}{
+		"random":               {randomSecret(), true},
+		"32 bytes":             {bytesOf(31, 32), true},
+		"31 bytes":             {bytesOf(31, 31), false},
+		"twelve different":     {bytesOf(12, 32), true},
+		"eleven different":     {bytesOf(11, 64), false},
+		"nothing":              {nil, false},
+		"printed, as bytes":    {[]byte(publishedSecrets[0]), false},
+		"printed, in hex":      {[]byte(publishedSecrets[1]), false},
+		"more than is printed": {[]byte(publishedSecrets[0] + "x"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := CheckSecret(tt.secret); (err == nil) != tt.good {
+				t.Errorf("got the error %v", err)
+			}
+		})
+	}
+}
+
+func TestKeysAreOfOneSet(t *testing.T) {
+	secret := randomSecret()
+	s, again := NewSecrets([][]byte{secret}), NewSecrets([][]byte{secret})
+	k := s.Keyring(Owner{})
+	if !k.IsOf(s) || k.IsOf(again) {
+		t.Error("keys are taken for those of another set")
+	}
+}

@@ -106,7 +106,7 @@ func (d *Decoder) Int() (int64, error) {
 	size := 1 << (c - Int8)
 	u, ok := d.number(size)
 	i := int64(u<<(64-8*size)) >> (64 - 8*size) // with its sign
-	if !ok || i >= 0 || negativeSize(i) != 1+size {
+	if !ok || negativeSize(i) != 1+size { // what is not negative has no size that fits
 		return 0, errNotShortest
 	}
 	d.Pos += 1 + size
@@ -167,7 +167,7 @@ func (d *Decoder) String() ([]byte, error) {
 		d.Pos = end
 		return d.Data[start:end], nil
 	}
-	return d.blob(Str8, StringSize, errNotString)
+	return d.blob(Str8, stringSize, errNotString)
 }
 
 // Bytes reads bytes. It returns a part of Data.

@@ -56,8 +56,8 @@ func HeaderSize(n int) int {
 	}
 }
 
-// StringSize is the size of a string of n bytes, with its header.
-func StringSize(n int) int {
+// stringSize is the size of a string of n bytes, with its header.
+func stringSize(n int) int {
 	if n <= LastFixStr {
 		return 1 + n
 	}

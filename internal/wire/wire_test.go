@@ -110,6 +110,21 @@ var forms = []struct {
 	{mapping(0), "80"}, {mapping(15), "8f"}, {mapping(16), "de0010"}, {mapping(65535), "deffff"}, {mapping(65536), "df00010000"}, {mapping(math.MaxInt32), "df7fffffff"},
 }
 
+// sizeOf is what the functions for sizes say of a value, 0 where there is none for it.
+func sizeOf(v any) int {
+	switch v := v.(type) {
+	case string:
+		return stringSize(len(v))
+	case []byte:
+		return BytesSize(len(v))
+	case array:
+		return HeaderSize(int(v))
+	case mapping:
+		return HeaderSize(int(v))
+	}
+	return 0
+}
+
 func TestForms(t *testing.T) {
 	for _, f := range forms {
 		want := unhex(t, f.form)
@@ -122,6 +137,9 @@ func TestForms(t *testing.T) {
 		got := appendValue([]byte("in front"), f.value)
 		if got = got[len("in front"):]; !bytes.Equal(got, want) {
 			t.Errorf("%T that begins with %s was written as %.9x", f.value, f.form, got)
+		}
+		if size := sizeOf(f.value); size != 0 && size != len(want) {
+			t.Errorf("%s takes %d bytes, not %d", f.form, len(want), size)
 		}
 		d := Decoder{Data: append(want, Nil)}
 		if v, err := read(&d); err != nil || !reflect.DeepEqual(v, f.value) || d.Left() != 1 {
