@@ -175,7 +175,6 @@ type Keyring struct {
 	secrets *Secrets
 	owner   Owner
 	keys    [MaxSecrets]*ownerKey // nil until needed
-	signing *[MaxSecrets][]byte   // keys, nil until needed
 }
 
 // Keyring returns the keys of an owner. It derives none yet.

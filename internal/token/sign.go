@@ -38,30 +38,15 @@ const nameLabel = "pagestate owner"
 // is random, cannot be found out from it.
 func (o *Owner) Name() [sha256.Size]byte { return sha256.Sum256(o.appendInfo(nil, nameLabel)) }
 
+// sign derives its key each time. Few requests need one, and those that seal and
+// open tokens are not to lose theirs to it.
 func (k *Keyring) sign(secret int, message []byte) ([]byte, error) {
-	key, err := k.signingKey(secret)
-	if err != nil {
-		return nil, err
+	var key [sha256.Size]byte
+	info := k.owner.appendInfo(nil, signLabel)
+	if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.secrets.extracted[secret], info), key[:]); err != nil {
+		return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
 	}
-	mac := hmac.New(sha256.New, key)
+	mac := hmac.New(sha256.New, key[:])
 	mac.Write(message)
 	return mac.Sum(nil)[:SignatureSize], nil
-}
-
-// signingKey derives a key when it is first needed. It is not remembered for the next
-// request: few need one, and those that seal and open tokens are not to lose theirs to
-// it.
-func (k *Keyring) signingKey(secret int) ([]byte, error) {
-	if k.signing == nil {
-		k.signing = new([MaxSecrets][]byte)
-	}
-	if k.signing[secret] == nil {
-		key := make([]byte, sha256.Size)
-		info := k.owner.appendInfo(nil, signLabel)
-		if _, err := io.ReadFull(hkdf.Expand(sha256.New, k.secrets.extracted[secret], info), key); err != nil {
-			return nil, fmt.Errorf("pagestate: deriving a key: %w", err)
-		}
-		k.signing[secret] = key
-	}
-	return k.signing[secret], nil
 }
