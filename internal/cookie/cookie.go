@@ -137,18 +137,22 @@ func Strays(r *http.Request, c *http.Cookie) []string {
 }
 
 func leftovers(r *http.Request, c *http.Cookie, paths []string, came int) (lines []string) {
+	// Each is checked by itself, and not in all pairs, since a request may have many
+	// that no cookie has.
+	domains := slices.DeleteFunc(append([]string{""}, domainsOf(r, c)...), func(domain string) bool { return !exists(ended(c, domain, c.Path)) })
+	paths = slices.DeleteFunc(paths, func(path string) bool { return !exists(ended(c, domainOf(c), path)) })
 	size := 0
 	for _, path := range paths {
-		for _, domain := range append([]string{""}, domainsOf(r, c)...) {
+		for _, domain := range domains {
 			e := ended(c, domain, path)
 			if domain == domainOf(c) && path == c.Path {
 				if came == 1 {
 					continue // c replaces it
 				}
 				e.Partitioned = !c.Partitioned // which c does not replace
-			}
-			if e.Valid() != nil || checkName(e) != nil {
-				continue // there is no such cookie
+				if !exists(e) {
+					continue
+				}
 			}
 			line := e.String()
 			if slices.Contains(lines, line) {
@@ -163,6 +167,9 @@ func leftovers(r *http.Request, c *http.Cookie, paths []string, came int) (lines
 	return lines
 }
 
+// exists reports whether there is a cookie like c.
+func exists(c *http.Cookie) bool { return c.Valid() == nil && checkName(c) == nil }
+
 // ended returns c as it is deleted, with that domain and path.
 func ended(c *http.Cookie, domain, path string) *http.Cookie {
 	return &http.Cookie{
@@ -173,9 +180,12 @@ func ended(c *http.Cookie, domain, path string) *http.Cookie {
 
 // domainsOf returns the host of r and its parents, and those of the domain of c,
 // since a proxy may have changed the host. Browsers ignore the ones that nobody
-// may set a cookie for.
+// may set a cookie for, and there are none for a host that no name server knows.
 func domainsOf(r *http.Request, c *http.Cookie) (all []string) {
 	for _, domain := range []string{hostOf(r), domainOf(c)} {
+		if len(domain) > maxHost {
+			continue
+		}
 		if _, err := netip.ParseAddr(domain); err == nil {
 			continue // an address has no parents
 		}
@@ -200,6 +210,11 @@ func hostOf(r *http.Request) string {
 // domainOf returns the Domain of c, "" if it is for one host alone.
 func domainOf(c *http.Cookie) string { return strings.ToLower(strings.TrimPrefix(c.Domain, ".")) }
 
+const (
+	maxHost  = 253 // characters
+	maxPaths = 64  // more than there is room for
+)
+
 // pathsOf returns the paths of the cookies that a browser sends with r, the
 // shortest first.
 func pathsOf(r *http.Request) (all []string) {
@@ -210,6 +225,9 @@ func pathsOf(r *http.Request) (all []string) {
 	for i, c := range asked {
 		if c != '/' {
 			continue
+		}
+		if len(all) >= maxPaths {
+			return all
 		}
 		if i > 0 {
 			all = append(all, asked[:i])

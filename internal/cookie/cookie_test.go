@@ -80,6 +80,24 @@ func TestLeftoversAreFew(t *testing.T) {
 	testkit.Want(t, "not too many", size <= 2<<10, true)
 }
 
+// What no browser sends costs no more than what one does.
+func TestLeftoversOfNoBrowser(t *testing.T) {
+	for what, address := range map[string]string{
+		"names that are none":      "http://" + strings.Repeat("_.", 126) + "a/;" + strings.Repeat("/", 1000),
+		"a long host":              "http://" + strings.Repeat("a.", 1000) + "a/",
+		"a long path":              "http://a.example/" + strings.Repeat("x/", 5000),
+		"paths that are none":      "http://" + strings.Repeat("a.", 120) + "a/;" + strings.Repeat("/", 1000),
+		"names that are none, too": "http://" + strings.Repeat("_.", 126) + "a/" + strings.Repeat("x/", 1000),
+	} {
+		r := httptest.NewRequest("GET", address, nil)
+		r.Header.Set("Cookie", "page=1; page=2; __Host-page=1; __Host-page=2")
+		for _, c := range []*http.Cookie{{Name: "page", Path: "/"}, {Name: "__Host-page", Path: "/", Secure: true}} {
+			allocs := testing.AllocsPerRun(1, func() { cookie.Leftovers(r, c); cookie.Strays(r, c) })
+			testkit.Want(t, what+": work for "+c.Name+" is bounded", allocs < 5000, true)
+		}
+	}
+}
+
 func TestDiffer(t *testing.T) {
 	for header, want := range map[string]bool{
 		"":                               false,
