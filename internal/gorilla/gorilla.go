@@ -206,7 +206,12 @@ func (b *Binding) deleteOthers(r *http.Request) error {
 	if !cookie.Differ(r, b.name) {
 		return nil
 	}
+	asked := make(map[string]bool)
 	for _, c := range r.CookiesNamed(b.name)[1:] {
+		if asked[c.Value] {
+			continue
+		}
+		asked[c.Value] = true
 		one := withoutCookies(r)
 		one.AddCookie(c)
 		s, err := b.store.New(one, b.name)

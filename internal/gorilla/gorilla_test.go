@@ -42,6 +42,20 @@ func TestRenewEmptiesOldRecord(t *testing.T) {
 	}
 }
 
+// A value that comes again and again is asked for once.
+func TestRenewAsksForEachValueOnce(t *testing.T) {
+	store := newFake()
+	binding := gorilla.New(store, sessionName)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", "page=1"+strings.Repeat("; page=2", 100)+"; page=3")
+	if _, err := binding.Renew(httptest.NewRecorder(), r); err != nil {
+		t.Fatal(err)
+	}
+	if store.news > 5 { // the first is asked for in more ways than one
+		t.Errorf("the store was asked %d times for three sessions", store.news)
+	}
+}
+
 // The session is asked for once in a request, and saved by none but Ensure and Renew.
 func TestUsesRegistry(t *testing.T) {
 	store := newFake()
