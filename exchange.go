@@ -450,6 +450,8 @@ func (x *exchange) changedToken(status int) (string, error) {
 	outdated := a.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
 	switch {
+	case status == hijacked && changed:
+		x.warn(a.instance, "changed before Hijack, so its token is not sent by itself; write the Page-State of the response header to the connection, or seal it with Middleware.Reseal")
 	case outdated && fits:
 		x.warn(a.instance, "changed after its token was put into the page, which is older than the header now")
 	case outdated:
@@ -717,8 +719,9 @@ func (x *exchange) fail(w http.ResponseWriter, r *http.Request, err error, begun
 
 // refuse sees to it that no change is sealed, and logs why.
 func (x *exchange) refuse(err error) {
+	stale := errors.Is(err, ErrStale) // which may call the application
 	x.mu.Lock()
-	if errors.Is(err, ErrStale) {
+	if stale {
 		x.limit(sealNothing)
 	}
 	x.limit(sealArrived)
