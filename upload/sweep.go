@@ -138,7 +138,8 @@ func (s *sweep) fate(id [16]byte, all []Item) fate {
 }
 
 func (s *sweep) isOld(used time.Time) bool {
-	return s.now.Sub(used) > s.opt.MaxAge+s.opt.MaxAge/touchEvery
+	age, most := s.now.Sub(used), s.opt.MaxAge
+	return age > most && age-most > most/touchEvery // their sum may be too long for a Duration
 }
 
 func (s *sweep) note(err error) {

@@ -1,6 +1,7 @@
 package upload_test
 
 import (
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -45,6 +46,16 @@ func TestSweep(t *testing.T) {
 			testkit.Want(t, "status", v.read().StatusCode, map[bool]int{true: 200, false: 410}[test.stays])
 		})
 	}
+}
+
+func TestSweepOfWhatNeverGrowsOld(t *testing.T) {
+	dir := t.TempDir()
+	x := newSite(t, newDir(t, dir), upload.Options{MaxAge: math.MaxInt64})
+	v := x.visitor()
+	v.mustSend("a.txt", "content")
+	makeOld(t, dir, 365*day)
+	testkit.Want(t, "sweep", x.files.Sweep(t.Context()), nil)
+	testkit.Want(t, "status", v.read().StatusCode, 200)
 }
 
 // A page that refers to a swept file is stale, and an optional field is empty.
