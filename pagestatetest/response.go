@@ -37,10 +37,14 @@ import (
 func State[T any](t testing.TB, m *pagestate.Middleware, r *http.Request, res *http.Response) *T {
 	t.Helper()
 	a := read(t, m, r, res)
-	if carried := arrive[T](a); carried != nil {
+	carried, failure := arrive[T](a)
+	if carried != nil {
 		return carried
 	}
 	state, _, err := a.state(reflect.TypeFor[*T]())
+	if err != nil && failure != nil {
+		t.Fatalf("pagestatetest: the response has no %v, and what its redirect carries does not open: %v", reflect.TypeFor[T](), failure)
+	}
 	if err != nil {
 		t.Fatalf("pagestatetest: the response has no %v: %v", reflect.TypeFor[T](), err)
 	}
@@ -200,10 +204,10 @@ func (a *answer) carriesTo() string {
 }
 
 // arrive returns the T that a redirect carries, nil if it carries none.
-func arrive[T any](a *answer) (found *T) {
+func arrive[T any](a *answer) (found *T, err error) {
 	to := a.carriesTo()
 	if to == "" {
-		return nil
+		return nil, nil
 	}
 	page := httptest.NewRequest("GET", to, nil).WithContext(a.r.Context())
 	page.Header = a.r.Header.Clone()
@@ -211,11 +215,12 @@ func arrive[T any](a *answer) (found *T) {
 	page.TLS, page.Host = a.r.TLS, a.r.Host
 	a.m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fresh := new(T)
-		if state, err := pagestate.FromOrAttach(r.Context(), fresh); err == nil && state != fresh {
+		var state *T
+		if state, err = pagestate.FromOrAttach(r.Context(), fresh); err == nil && state != fresh {
 			found = state
 		}
 	})).ServeHTTP(httptest.NewRecorder(), page)
-	return found
+	return found, err
 }
 
 func (a *answer) hint() string {

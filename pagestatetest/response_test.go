@@ -2,6 +2,7 @@ package pagestatetest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -73,6 +74,25 @@ func TestStateAfterLogout(t *testing.T) {
 		io.WriteString(w, token)
 	})).ServeHTTP(rec, r)
 	testkit.Want(t, "count", pagestatetest.State[counter](t, a.mw, r, rec.Result()).Count, 7)
+}
+
+// brokenCarrier keeps what it is given, and does not find it again.
+type brokenCarrier struct{}
+
+func (brokenCarrier) Put(http.ResponseWriter, *http.Request, pagestate.Parcel) error { return nil }
+
+func (brokenCarrier) Get(http.ResponseWriter, *http.Request, string) (string, error) {
+	return "", errors.New("the carrier is down")
+}
+
+func TestStateThatDoesNotArrive(t *testing.T) {
+	a := newApp(t, pagestate.Options{Carrier: brokenCarrier{}})
+	r := pagestatetest.NewRequest(t, a.mw, "POST", "/", nil, &counter{Count: 5})
+	rec := httptest.NewRecorder()
+	a.mw.Handler(pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
+		return pagestate.Redirect(w, r, "/", c)
+	})).ServeHTTP(rec, r)
+	wantOutcome(t, func(t testing.TB) { pagestatetest.State[counter](t, a.mw, r, rec.Result()) }, "what its redirect carries does not open", "the carrier is down")
 }
 
 func TestStateInHeaderOrPage(t *testing.T) {
