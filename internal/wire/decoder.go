@@ -106,7 +106,7 @@ func (d *Decoder) Int() (int64, error) {
 	size := 1 << (c - Int8)
 	u, ok := d.number(size)
 	i := int64(u<<(64-8*size)) >> (64 - 8*size) // with its sign
-	if !ok || negativeSize(i) != 1+size {       // what is not negative has no size that fits
+	if !ok || negativeSize(i) != 1+size {       // what is not negative takes one byte
 		return 0, errNotShortest
 	}
 	d.Pos += 1 + size
