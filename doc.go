@@ -63,8 +63,8 @@
 //   - For secrets that the server must be able to take back: a token cannot be
 //     revoked by itself, only with its session, its user or all others.
 //   - Across origins: the session cookie is SameSite=Lax unless that is set
-//     otherwise, and an unsafe request that carries a token must come from the same origin, or one that
-//     Options.CrossOrigin trusts.
+//     otherwise, and an unsafe request that carries a token must come from the same
+//     origin, or one that Options.CrossOrigin trusts.
 //
 // # What a state may hold
 //

@@ -450,8 +450,6 @@ func (x *exchange) changedToken(status int) (string, error) {
 	outdated := a.given && token != before
 	fits := len(token) <= x.m.opt.MaxHeaderBytes
 	switch {
-	case status == hijacked && changed:
-		x.warn(a.instance, "changed before Hijack, so its token is not sent by itself; write the Page-State of the response header to the connection, or seal it with Middleware.Reseal")
 	case outdated && fits:
 		x.warn(a.instance, "changed after its token was put into the page, which is older than the header now")
 	case outdated:

@@ -307,36 +307,6 @@ func TestAttachThenHijack(t *testing.T) {
 	testkit.Want(t, "log of one that has a session", a.log.String(), "")
 }
 
-func TestChangeThenHijack(t *testing.T) {
-	a := newCounterApp(t, pagestate.Options{})
-	hijack := func(w http.ResponseWriter) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-		conn.Close()
-	}
-	a.mux.Handle("/changed", pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, c *counter) error {
-		c.Count++
-		hijack(w)
-		return nil
-	}))
-	a.mux.Handle("/looked", pagestate.Handle(func(w http.ResponseWriter, _ *http.Request, _ *counter) error {
-		hijack(w)
-		return nil
-	}))
-	b := a.browser()
-	token := b.Get("/").Field()
-	for path, want := range map[string]int{"/changed": 1, "/looked": 0} {
-		a.log.Reset()
-		b.Call("POST", path, token)
-		testkit.Want(t, path+": warnings", strings.Count(a.log.String(), "level=WARN"), want)
-		testkit.Want(t, path+": says why", strings.Count(a.log.String(), "before Hijack"), want)
-	}
-}
-
 // Nothing that is attached after the response can be in the page.
 func TestAttachAfterTheHandler(t *testing.T) {
 	a := newCounterApp(t, pagestate.Options{})

@@ -2,7 +2,7 @@ package pagestate
 
 // This file holds the guard against replays: what it promises, and the one that
 // keeps its records in this process. When it is asked, and what goes out
-// afterwards, is in middleware.go and exchange.go.
+// afterwards, is in exchange.go.
 
 import (
 	"container/heap"

@@ -118,7 +118,7 @@ type Options struct {
 	// what stands in the text of errors that the application returns.
 	Logger *slog.Logger
 
-	// Observer is told what happens, for metrics. Its zero value is nobody.
+	// Observer is told what happens, for metrics. The zero value observes nothing.
 	Observer Observer
 
 	// Clock is what ages are measured with. Nil means time.Now.

@@ -1,7 +1,7 @@
 package pagestate
 
 // This file holds what can be measured of a running middleware. What is logged
-// is in exchange.go.
+// is in log.go.
 
 import (
 	"context"

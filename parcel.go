@@ -416,6 +416,7 @@ func (x *exchange) warnOfUnasked() {
 	}
 	x.mu.Lock()
 	shown := x.status >= 200 && x.status < 300 && !x.arrival.wanted
+	found := slices.Clone(x.arrival.found)
 	x.mu.Unlock()
 	if !shown {
 		return
@@ -424,7 +425,7 @@ func (x *exchange) warnOfUnasked() {
 	if err != nil || arrived == nil || len(arrived.states) == 0 || arrived.states[0].component == nil {
 		return
 	}
-	if slices.ContainsFunc(arrived.found, arrived.isFor) { // a script brought the same state, or a newer one
+	if slices.ContainsFunc(found, arrived.isFor) { // a script brought the same state, or a newer one
 		return
 	}
 	name := arrived.states[0].component.name

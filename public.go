@@ -44,9 +44,10 @@ import (
 // called, such as MarshalJSON. Anything else is refused by [New], and by these
 // functions too: template.HTML and the other types that html/template trusts,
 // interfaces, queries, blocks, embedded structs, structs of other packages with
-// unexported fields, structs in which no field is exported. Models and types with a codec are refused by New alone,
-// since only a [Registry] knows them. A string type that another template
-// language does not escape looks like any other: it must not be public.
+// unexported fields, structs in which no field is exported. Models and types with a
+// codec are refused by New alone, since only a [Registry] knows them. A string type
+// that another template language does not escape looks like any other: it must not
+// be public.
 //
 // What ApplyPublic would not take back is an error: more than 1 MiB, nested
 // deeper than 64 levels, a NaN. Errors name the field, and nothing of its

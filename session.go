@@ -56,8 +56,9 @@ type Binding interface {
 // store's, with the path / and SameSite=Lax where it says nothing. The
 // SameSite=None that NewCookieStore sets counts as nothing, unless Partitioned is
 // set too. Set Secure in production; a [sessions.CookieStore] sets it from the
-// start, and its cookie then does not arrive over plain HTTP. The age counts from when the session was started or
-// renewed, not from its last use, so let it be longer than Options.MaxLifetime.
+// start, and its cookie then does not arrive over plain HTTP. The age counts from
+// when the session was started or renewed, not from its last use, so let it be
+// longer than Options.MaxLifetime.
 //
 // A cookie that the store cannot decode (tampered with, under another key, too
 // old), or whose record is gone, is no session: the next Ensure replaces it. Nor
@@ -78,7 +79,8 @@ type Binding interface {
 // before they attach a state: what they save later is overruled by the
 // middleware's cookie. With a store on the server, what they save after another
 // request has called Renew brings the old session back. So leave it alone;
-// [sessions.Save] passes over it in handlers that have not opened it. It is as safe for concurrent use as the store is.
+// [sessions.Save] passes over it in handlers that have not opened it. It is as safe
+// for concurrent use as the store is.
 //
 // A nil store, and a name that cannot be a cookie's, are faults that New reports.
 // So is a [sessions.FilesystemStore] whose MaxAge is 0, since it deletes what

@@ -1,8 +1,8 @@
 package pagestate
 
-// This file finds the tokens in a request: in a header, a form field or JSON. It hands them over as they were sent. How many may come, how long each
-// may be and whether one is genuine is decided elsewhere (middleware.go,
-// token.go). The body that can be read again after a source has looked into it
+// This file finds the tokens in a request: in a header, a form field or JSON. It
+// hands them over as they were sent. How many may come, how long each may be and
+// whether one is genuine is decided elsewhere (exchange.go, instance.go). The body that can be read again after a source has looked into it
 // is in internal/replay.
 
 import (

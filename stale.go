@@ -5,7 +5,7 @@ package pagestate
 // HTML page.
 //
 // What does not live here: the decision that a state is stale (load.go,
-// model.go), the logging of causes and the call of Options.ErrorHandler
+// model.go), the logging of causes (log.go), the call of Options.ErrorHandler
 // (exchange.go), and what an Accept header says (internal/accept).
 
 import (
