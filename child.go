@@ -104,11 +104,15 @@ func (x *exchange) holdAt(in *instance, p place) *instance {
 	return in
 }
 
-// drop forgets an instance: its state has no token any more.
+// drop has an instance never sealed again: its state has no token any more. If it
+// acts, the page keeps the token that it sent.
 func (x *exchange) drop(in *instance) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.instances, in.state)
+	if in == x.acting.instance {
+		x.limit(sealArrived)
+	}
 }
 
 // Child returns the child of parent that was attached with [Under] and that

@@ -113,6 +113,26 @@ func (c *childApp) open() []string {
 	return tokens
 }
 
+// TestLoadThatFailsInTheActingChild: what Load has filled until then is not sealed, and
+// the page keeps its token.
+func TestLoadThatFailsInTheActingChild(t *testing.T) {
+	c := newChildApp(t, pagestate.Options{})
+	tokens := c.open()
+	answer := c.handle([]string{tokens[1], tokens[0]}, func(w http.ResponseWriter, r *http.Request) {
+		list, err := pagestate.FromOrAttach(r.Context(), &childList{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c.err = errors.New("the database is down")
+		_, err = pagestate.Child(r.Context(), list, "a", func(item *childItem) { item.Shown = "changed" })
+		testkit.Want(t, "fails", err != nil, true)
+		c.err = nil
+	})
+	testkit.Want(t, "status", answer.StatusCode, 200)
+	testkit.Want(t, "a new token", answer.Token(), "")
+}
+
 var childPaths int
 
 // handle sends the tokens, one header each, to h.
