@@ -113,6 +113,7 @@ func bookingOf(w http.ResponseWriter, r *http.Request) error {
 }
 
 func book(w http.ResponseWriter, r *http.Request, b *Booking) error {
+	b.Saved = false
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("%w: %w", pagestate.ErrInvalid, err)
 	}
@@ -214,6 +215,9 @@ func TestBooking(t *testing.T) {
 	submit(200, "name=Ada&seats=4&day=2024-02-29&guests.0.name=Grace")
 	testkit.WantText(t, "the page", page.Text, "Your table is booked.", `value="Grace"`)
 	wantBody(t, call(page, "/menu"), "7")
+
+	submit(422, "name=&seats=4&day=2024-02-29")
+	testkit.Want(t, "says that the next one is booked", strings.Contains(page.Text, "is booked"), false)
 	testkit.Want(t, "warnings", strings.Contains(a.log.String(), "WARN"), false)
 }
 
