@@ -470,6 +470,31 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestManyBesideEachOther: what was left is no deeper than what comes next.
+func TestManyBesideEachOther(t *testing.T) {
+	for _, one := range []any{
+		[]string{"a"}, []int{1}, []bool{}, []byte{1}, [1]string{"a"}, []point{{1, 2}}, point{1, 2}, new(point{1, 2}),
+		map[string]string{"a": "b"}, map[string]int{"a": 1}, map[point]bool{{1, 2}: true},
+		time.Unix(1, 0).UTC(), time.Unix(4102444800, 65536).UTC(), money{1}, new(1),
+		in(any(1)), in(any(item{"a"})),
+	} {
+		t.Run(fmt.Sprintf("%T", one), func(t *testing.T) {
+			many := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(one)), 0, 0)
+			for range MaxDepth + 1 {
+				many = reflect.Append(many, reflect.ValueOf(one))
+			}
+			p := planOf(t, many.Type())
+			got, err := decodeValue(p, mustEncode(t, p, many.Interface()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !same(reflect.ValueOf(got), many) {
+				t.Errorf("got %#v", got)
+			}
+		})
+	}
+}
+
 // TestSame has data that differs in each one of its bytes, and in its length.
 func TestSame(t *testing.T) {
 	for _, test := range values {

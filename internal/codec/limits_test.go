@@ -513,6 +513,7 @@ func TestEncodeErrors(t *testing.T) {
 		want string
 	}{
 		{in([]any{1, local{}}), "box[[]interface {}].V[1]: cannot be saved: it holds a codec.local, which is not registered"},
+		{in([2]any{1, local{}}), "box[[2]interface {}].V[1]: cannot be saved: it holds a codec.local, which is not registered"},
 		{in(map[string]any{"secret": &local{}}), "box[map[string]interface {}].V[]: cannot be saved: it holds a *codec.local, which is not registered"},
 		{in(any(new(1))), "box[interface {}].V: cannot be saved: it holds a *int, which is not registered"},
 		{in(any([]int{})), "box[interface {}].V: cannot be saved: it holds a []int, which is not registered"},

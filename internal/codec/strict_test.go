@@ -289,6 +289,19 @@ var payloads = []struct {
 	{"codec", reflect.TypeFor[box[money]](), "91 c40131", in(money{1})},
 	{"codec, as a string", reflect.TypeFor[box[money]](), "91 a131", nil},
 	{"codec, refused by its Decode", reflect.TypeFor[box[money]](), "91 c40130 30", nil},
+	{"array of sixteen", reflect.TypeFor[[16]bool](), "dc0010" + strings.Repeat("c2", 16), [16]bool{}},
+	{"array of sixteen, as of none", reflect.TypeFor[[16]bool](), "90" + strings.Repeat("c2", 16), nil},
+	{"array of fifteen", reflect.TypeFor[[15]bool](), "9f" + strings.Repeat("c2", 15), [15]bool{}},
+	{"struct, as its number of fields", reflect.TypeFor[point](), "00 01 02", nil},
+	{"time in the year 2100", reflect.TypeFor[time.Time](), "93 ce f4865700 ce 00010000 c0", time.Unix(4102444800, 65536).UTC()},
+	{"time with a second of nanoseconds", reflect.TypeFor[time.Time](), "93 ce f4865700 ce 3b9aca00 c0", nil},
+	{"time with its nanoseconds in a longer form", reflect.TypeFor[time.Time](), "93 ce f4865700 ce 0000ffff c0", nil},
+	{"time with its seconds in a longer form", reflect.TypeFor[time.Time](), "93 ce 0000ffff ce 00010000 c0", nil},
+	{"time of four parts", reflect.TypeFor[time.Time](), "94 ce f4865700 ce 00010000 c0", nil},
+	{"time with an offset of nothing known", reflect.TypeFor[time.Time](), "93 ce f4865700 ce 00010000 c1", nil},
+	{"time with its seconds as a float", reflect.TypeFor[time.Time](), "93 ca f4865700 ce 00010000 c0", nil},
+	{"time with its nanoseconds as a float", reflect.TypeFor[time.Time](), "93 ce f4865700 ca 00010000 c0", nil},
+
 	{"codec, refused as text", reflect.TypeFor[box[money]](), "91 c40178", nil},
 }
 
@@ -524,6 +537,8 @@ func TestDecodeErrors(t *testing.T) {
 		{reflect.TypeFor[box[[]point]](), "91 91 92 01 a0", "box[[]github.com/pagestate/pagestate/internal/codec.point].V[0].Y: malformed data: not a number"},
 		{reflect.TypeFor[map[string]int](), "81 a3736563 a0", "map[string]int[]: malformed data: not a number"},
 		{reflect.TypeFor[map[labelled]int](), "81 92 92 01 02 01 01", "map[codec.labelled]int[key].Label: malformed data: not a string"},
+		{reflect.TypeFor[[]string](), "92 a161 01", "[]string[1]: malformed data: not a string"},
+		{reflect.TypeFor[[2]string](), "92 a161 01", "[2]string[1]: malformed data: not a string"},
 		{reflect.TypeFor[money](), "c40178", `money: malformed data: codec "money" returned an error`},
 	}
 	for _, test := range tests {
