@@ -443,6 +443,10 @@ var values = []struct {
 	})},
 	{"interface with methods", in([]shown{nil, item{"a"}, &item{"b"}, &money{1}, (*item)(nil)})},
 	{"interface with the component itself", box[any]{box[any]{new(box[any]{1})}}},
+	{"times of few seconds", in([]time.Time{
+		time.Unix(1, 500000).UTC(), time.Unix(0, 500000).UTC(), time.Unix(-1, 500000).UTC(), time.Unix(65535, 65536).UTC(), time.Unix(65536, 65535).UTC(),
+		time.Unix(65536, 65536).UTC(), time.Unix(1<<32-1, 65536).UTC(), time.Unix(1<<32, 65536).UTC(),
+	})},
 	{"codec", in(money{-5})},
 	{"codec as element", in([]money{{}, {1}})},
 	{"codec in an array", in([2]money{{1}, {2}})},

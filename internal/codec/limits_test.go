@@ -543,3 +543,31 @@ func TestEncodeErrors(t *testing.T) {
 type halfKey struct{ A, b int }
 
 var quietNaN = func() float64 { zero := 0.0; return zero / zero }()
+
+// timedChain has an array, which a time is, at each depth.
+type timedChain struct {
+	At   time.Time
+	Next *timedChain
+}
+
+// TestTimeAtTheDeepestLevel: the short way to write and read a time counts its level.
+func TestTimeAtTheDeepestLevel(t *testing.T) {
+	at := time.Unix(4102444800, 65536).UTC()
+	p := planOf(t, reflect.TypeFor[timedChain]())
+	for _, test := range []struct {
+		structs int
+		want    error
+	}{{MaxDepth - 1, nil}, {MaxDepth, ErrLimit}} {
+		var chain *timedChain
+		for range test.structs {
+			chain = &timedChain{at, chain}
+		}
+		if _, err := encodeValue(p, *chain); !errors.Is(err, test.want) {
+			t.Errorf("encoding %d: got %v, want %v", test.structs, err, test.want)
+		}
+		payload := strings.Repeat("92 93 ce f4865700 ce 00010000 c0", test.structs) + "c0"
+		if _, err := decodeValue(p, withShapes(p, unhex(payload))); !errors.Is(err, test.want) {
+			t.Errorf("decoding %d: got %v, want %v", test.structs, err, test.want)
+		}
+	}
+}

@@ -503,6 +503,8 @@ func TestMalformedShapes(t *testing.T) {
 		{"a name without a table", strings.Replace(table("92"+root+"92"+field), "91", "92", 1) + "a161", "91 05"},
 		{"a name that is not there", strings.Replace(table("92"+root+"92"+field), "91", "92", 1), "91 05"},
 		{"too many", "dc00ff", ""},
+		{"a million", "dd00100000", ""},
+		{"a table of a million", table("dd00100000"), "91 05"},
 		{"a table that is a string", "91 a161", "91 05"},
 		{"an empty table", table(""), "91 05"},
 		{"a table of nothing", table("90"), "91 05"},
