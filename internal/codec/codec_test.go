@@ -443,6 +443,13 @@ var values = []struct {
 	})},
 	{"interface with methods", in([]shown{nil, item{"a"}, &item{"b"}, &money{1}, (*item)(nil)})},
 	{"interface with the component itself", box[any]{box[any]{new(box[any]{1})}}},
+	{"named maps", struct {
+		Few   namedTexts
+		Many  namedTexts
+		Empty namedTexts
+		Nil   namedTexts
+	}{namedTexts{"a": "b"}, namedTexts{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6", "g": "7", "h": "8", "i": "9"}, namedTexts{}, nil}},
+	{"maps of named keys", in(map[shout]string{"a": "b"})},
 	{"times of few seconds", in([]time.Time{
 		time.Unix(1, 500000).UTC(), time.Unix(0, 500000).UTC(), time.Unix(-1, 500000).UTC(), time.Unix(65535, 65536).UTC(), time.Unix(65536, 65535).UTC(),
 		time.Unix(65536, 65536).UTC(), time.Unix(1<<32-1, 65536).UTC(), time.Unix(1<<32, 65536).UTC(),
@@ -454,6 +461,8 @@ var values = []struct {
 	{"codec behind pointers", in([]**money{nil, new((*money)(nil)), new(&money{3})})},
 	{"component with a version", in([]celsius{1, 2})},
 }
+
+type namedTexts map[string]string
 
 func TestRoundTrip(t *testing.T) {
 	for _, test := range values {
@@ -796,6 +805,37 @@ func TestOmit(t *testing.T) {
 			if isZero := p.FieldValue(got, j).IsZero(); isZero != (i == j) {
 				t.Errorf("without %s, %s is %v", f.GoName, p.Fields[j].GoName, p.FieldValue(got, j))
 			}
+		}
+	}
+}
+
+func TestLargest(t *testing.T) {
+	type inner struct{ Few, Many []int }
+	type outer struct {
+		Loaded string
+		Text   string
+		Inner  inner
+		Last   string
+	}
+	long := strings.Repeat("x", 100)
+	for _, test := range []struct {
+		v    outer
+		omit []bool
+		want string
+	}{
+		{outer{Loaded: long}, nil, "outer.Loaded"},
+		{outer{Text: long, Last: "x"}, nil, "outer.Text"},
+		{outer{Text: "x", Last: long}, nil, "outer.Last"},
+		{outer{Inner: inner{Many: make([]int, 100)}}, nil, "outer.Inner.Many"},
+		{outer{Inner: inner{Few: make([]int, 100)}}, nil, "outer.Inner.Few"},
+		{outer{}, nil, "outer.Inner.Few"}, // two bytes, and a header
+		{outer{Loaded: long, Inner: inner{Few: make([]int, 100)}}, []bool{true, false, false, false}, "outer.Inner.Few"},
+		{outer{Loaded: long, Text: "x", Last: "long"}, []bool{true, false, false, false}, "outer.Last"},
+		{outer{Loaded: long, Text: "long", Last: "x"}, []bool{true, false, false, false}, "outer.Text"},
+	} {
+		p := planOf(t, reflect.TypeFor[outer]())
+		if got := p.Largest(reflect.ValueOf(test.v), test.omit); !strings.HasSuffix(got, test.want) {
+			t.Errorf("of %+v without %v: got %s, want %s", test.v, test.omit, got, test.want)
 		}
 	}
 }
