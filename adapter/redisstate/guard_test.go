@@ -6,12 +6,16 @@ package redisstate_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +142,44 @@ func TestRecordsExpire(t *testing.T) {
 			t.Errorf("keep %v: kept for %v, want %v", keep, got, want)
 		}
 	}
+}
+
+type guarded struct{ Note string }
+
+// TestRecordsAreNumbersAndCounts looks for all that a record could say of a visitor.
+func TestRecordsAreNumbersAndCounts(t *testing.T) {
+	m := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	defer client.Close()
+	registry := pagestate.NewRegistry()
+	pagestate.Register[guarded](registry, "guarded")
+	mw, err := pagestate.New(registry, pagestate.Options{
+		Secrets: [][]byte{testkit.NewSecret()},
+		Session: pagestate.SessionFunc(func(*http.Request) string { return "the session" }),
+		User:    func(*http.Request) string { return "ada" },
+		Guard:   redisstate.NewGuard(client, "guard:"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := mw.Seal(pagestate.Owner{Session: "the session", User: "ada"}, &guarded{"a note"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Header.Set("Page-State", token)
+	rec := httptest.NewRecorder()
+	mw.Handler(pagestate.Handle(func(http.ResponseWriter, *http.Request, *guarded) error { return nil })).ServeHTTP(rec, r)
+	testkit.Want(t, "status", rec.Code, 200)
+	keys := m.Keys()
+	testkit.Want(t, "records", len(keys), 1)
+	testkit.Want(t, "length of a key", len(keys[0]), len("guard:")+16)
+	value, err := m.Get(keys[0])
+	testkit.Want(t, "reading the record", err, nil)
+	testkit.Want(t, "length of a record", len(value), 20+len(rand.Text()))
+	count, err := strconv.ParseUint(value[:20], 10, 64)
+	testkit.Want(t, "the count", count, 1)
+	testkit.Want(t, "reading the count", err, nil)
 }
 
 // Redis itself lets go of a record too.
