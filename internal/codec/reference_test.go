@@ -535,3 +535,52 @@ func refResolve(t *testing.T, p *Plan, data []byte, has func(any) bool, own bool
 		t.Fatalf("encoded, but not decoded: %v", err)
 	}
 }
+
+// TestFindRow looks for the row 7.
+func TestFindRow(t *testing.T) {
+	row := func(id int) refRow { return refRow{ID: id} }
+	rows := func(n int, last refRow) []refRow {
+		all := slices.Repeat([]refRow{row(1)}, n)
+		return append(all, last)
+	}
+	type holder struct {
+		Text string
+		Row  refRow
+	}
+	endless := make([]any, 1)
+	endless[0] = endless
+	around := map[string]any{}
+	around["self"] = around
+	for _, test := range []struct {
+		name  string
+		value any
+		plan  func(testing.TB) *Plan
+		path  string
+		found bool
+	}{
+		{"in a field", holder{"", row(7)}, refPlan[holder], ".Row", true},
+		{"another one", holder{"", row(6)}, refPlan[holder], "", false},
+		{"none", holder{}, refPlan[holder], "", false},
+		{"in an array", [2]refRow{row(6), row(7)}, refPlan[[2]refRow], "[1]", true},
+		{"in a map", map[string]holder{"secret": {"", row(7)}}, refPlan[map[string]holder], "[].Row", true},
+		{"behind a pointer", &refRow{ID: 7}, refPlan[*refRow], "", false},
+		{"in a struct behind a pointer", &holder{"", row(7)}, refPlan[*holder], ".Row", true},
+		{"in an interface", any(row(7)), refPlan[any], "", true},
+		{"in an interface that holds a list", []any{1, []any{row(6), row(7)}}, refPlan[[]any], "[1][1]", true},
+		{"as the last that is looked at", rows(maxVisited-3, row(7)), refPlan[[]refRow], "[65533]", true},
+		{"as the first that is not", rows(maxVisited-2, row(7)), refPlan[[]refRow], "", false},
+		{"among far too many", rows(maxVisited, row(7)), refPlan[[]refRow], "", false},
+		{"in a list that holds itself", []any{endless, row(7)}, refPlan[[]any], "", false},
+		{"in a map that holds itself", []any{around, row(7)}, refPlan[[]any], "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := test.plan(t)
+			v := reflect.New(p.Type).Elem()
+			v.Set(reflect.ValueOf(test.value))
+			path, found := p.FindRow(v, func(_ *Plan, row reflect.Value) bool { return row.FieldByName("ID").Int() == 7 })
+			if found != test.found || path != test.path {
+				t.Errorf("got %q, %t, want %q, %t", path, found, test.path, test.found)
+			}
+		})
+	}
+}

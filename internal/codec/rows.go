@@ -8,7 +8,10 @@ import "reflect"
 func (p *Plan) FindRow(v reflect.Value, f func(model *Plan, row reflect.Value) bool) (path string, found bool) {
 	w := rowWalk{types: p.types, visit: f, left: maxVisited}
 	path, found = w.walk(p.node, v)
-	return path, found && w.left > 0
+	if w.left == 0 {
+		return "", false
+	}
+	return path, found
 }
 
 // RowKey returns the key of a row of the plan, which is that of a model.
