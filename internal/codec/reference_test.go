@@ -551,6 +551,10 @@ func TestFindRow(t *testing.T) {
 	endless[0] = endless
 	around := map[string]any{}
 	around["self"] = around
+	deep := any(row(7))
+	for range maxVisitedDepth {
+		deep = []any{deep}
+	}
 	for _, test := range []struct {
 		name  string
 		value any
@@ -567,9 +571,10 @@ func TestFindRow(t *testing.T) {
 		{"in a struct behind a pointer", &holder{"", row(7)}, refPlan[*holder], ".Row", true},
 		{"in an interface", any(row(7)), refPlan[any], "", true},
 		{"in an interface that holds a list", []any{1, []any{row(6), row(7)}}, refPlan[[]any], "[1][1]", true},
-		{"as the last that is looked at", rows(maxVisited-3, row(7)), refPlan[[]refRow], "[65533]", true},
-		{"as the first that is not", rows(maxVisited-2, row(7)), refPlan[[]refRow], "", false},
+		{"as the last that is looked at", rows(maxVisited-2, row(7)), refPlan[[]refRow], "[65534]", true},
+		{"as the first that is not", rows(maxVisited-1, row(7)), refPlan[[]refRow], "", false},
 		{"among far too many", rows(maxVisited, row(7)), refPlan[[]refRow], "", false},
+		{"deeper than can be saved", deep, refPlan[any], "", false},
 		{"in a list that holds itself", []any{endless, row(7)}, refPlan[[]any], "", false},
 		{"in a map that holds itself", []any{around, row(7)}, refPlan[[]any], "", false},
 	} {
@@ -577,7 +582,12 @@ func TestFindRow(t *testing.T) {
 			p := test.plan(t)
 			v := reflect.New(p.Type).Elem()
 			v.Set(reflect.ValueOf(test.value))
-			path, found := p.FindRow(v, func(_ *Plan, row reflect.Value) bool { return row.FieldByName("ID").Int() == 7 })
+			path, found := p.FindRow(v, func(_ *Plan, row reflect.Value) bool {
+				if row.IsZero() {
+					t.Error("looked at a row that is zero")
+				}
+				return row.FieldByName("ID").Int() == 7
+			})
 			if found != test.found || path != test.path {
 				t.Errorf("got %q, %t, want %q, %t", path, found, test.path, test.found)
 			}

@@ -8,7 +8,7 @@ import "reflect"
 func (p *Plan) FindRow(v reflect.Value, f func(model *Plan, row reflect.Value) bool) (path string, found bool) {
 	w := rowWalk{types: p.types, visit: f, left: maxVisited}
 	path, found = w.walk(p.node, v)
-	if w.left == 0 {
+	if w.gaveUp {
 		return "", false
 	}
 	return path, found
@@ -27,6 +27,8 @@ type rowWalk struct {
 	visit func(model *Plan, row reflect.Value) bool
 	left  int // how many values may still be looked at
 	depth int
+
+	gaveUp bool
 }
 
 // walk returns true if it ends here: with the row that was looked for, or because
@@ -35,10 +37,11 @@ func (w *rowWalk) walk(n node, v reflect.Value) (path string, end bool) {
 	if !w.types.holdsRows[n] {
 		return "", false
 	}
-	if w.left--; w.left <= 0 || w.depth == maxVisitedDepth {
-		w.left = 0
+	if w.left == 0 || w.depth >= maxVisitedDepth {
+		w.gaveUp = true
 		return "", true
 	}
+	w.left--
 	w.depth++
 	defer func() { w.depth-- }()
 	switch n := n.(type) {
