@@ -490,6 +490,7 @@ func TestManyBesideEachOther(t *testing.T) {
 		map[string]string{"a": "b"}, map[string]int{"a": 1}, map[point]bool{{1, 2}: true},
 		time.Unix(1, 0).UTC(), time.Unix(4102444800, 65536).UTC(), money{1}, new(1),
 		in(any(1)), in(any(item{"a"})),
+		*big.NewRat(1, 3), *big.NewFloat(1.5), parseURL("https://a:b@c"), parseURL("https://a@c"),
 	} {
 		t.Run(fmt.Sprintf("%T", one), func(t *testing.T) {
 			many := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(one)), 0, 0)

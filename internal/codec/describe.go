@@ -239,7 +239,7 @@ func (d *describer) sayName(name string) {
 	plain := func(r rune) bool {
 		return r == '_' || r == '-' || r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r)
 	}
-	if strings.TrimFunc(name, plain) == "" && utf8.ValidString(name) {
+	if strings.TrimFunc(name, plain) == "" {
 		d.say(name)
 		return
 	}
@@ -260,7 +260,7 @@ func (d *describer) sayBytes(b []byte) {
 }
 
 func (d *describer) value(f *spelling) error {
-	if d.around == maxAround { // a model whose key is itself is no deeper in the payload
+	if d.around >= maxAround { // a model whose key is itself is no deeper in the payload
 		return fmt.Errorf("%w: a value of more than %d levels", ErrLimit, maxAround)
 	}
 	d.around++

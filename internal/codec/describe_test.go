@@ -34,6 +34,7 @@ func TestDescribe(t *testing.T) {
 		{box[[]byte]{[]byte(`{"a":1}`)}, `V="{\"a\":1}"`},
 		{box[[]byte]{[]byte("a\x00")}, "V=0x6100"},
 		{box[[]byte]{}, "V=nil"},
+		{box[[]byte]{[]byte("\xff")}, "V=0xff"},
 		{box[[2]byte]{[2]byte{1, 2}}, "V=0x0102"},
 		{box[[]int]{[]int{1, -1}}, "V=[1, -1]"},
 		{box[[]int]{}, "V=nil"},
@@ -49,6 +50,10 @@ func TestDescribe(t *testing.T) {
 		{box[*big.Rat]{big.NewRat(-22, 7)}, "V=-22/7"},
 		{box[big.Float]{*big.NewFloat(-0.25)}, "V=-0.25"},
 		{box[big.Float]{*new(big.Float).SetMantExp(big.NewFloat(1), 60000)}, "V=0x.8p+60001"},
+		{box[big.Float]{*new(big.Float).SetMantExp(big.NewFloat(1), 999)}, "V=5.357543035931337e+300"},
+		{box[big.Float]{*new(big.Float).SetMantExp(big.NewFloat(1), 1000)}, "V=0x.8p+1001"},
+		{box[big.Float]{*new(big.Float).SetMantExp(big.NewFloat(1), -1001)}, "V=4.666318092516094e-302"},
+		{box[big.Float]{*new(big.Float).SetMantExp(big.NewFloat(1), -1002)}, "V=0x.8p-1001"},
 		{box[netip.Addr]{netip.MustParseAddr("fe80::1%\x1b")}, `V="fe80::1%\x1b"`},
 		{box[netip.AddrPort]{netip.MustParseAddrPort("1.2.3.4:80")}, `V="1.2.3.4:80"`},
 		{box[netip.Prefix]{netip.MustParsePrefix("10.0.0.0/8")}, "V=10.0.0.0/8"},
@@ -66,6 +71,17 @@ func TestDescribe(t *testing.T) {
 				C int `state:"x y"`
 			}
 		}{A: "a"}, `<b>` + "\n" + `="a" B={"x y": 0}`},
+		{struct {
+			B struct {
+				C int `state:"_a"`
+				D int `state:"-a"`
+				E int `state:".a"`
+				F int `state:"é"`
+				G int `state:"1"`
+				H int `state:"a/b"`
+				I int `state:"\xff"`
+			}
+		}{}, `B={_a: 0, -a: 0, .a: 0, é: 0, 1: 0, "a/b": 0, "\xff": 0}`},
 	}
 	for _, test := range tests {
 		types := NewTypes()
@@ -95,6 +111,27 @@ func TestDescribe(t *testing.T) {
 		if header := len(data) - d.Shapes - total; header < 0 || header > 1 {
 			t.Errorf("%s: shapes of %d and fields of %d bytes, in %d", test.want, d.Shapes, total, len(data))
 		}
+	}
+}
+
+// A row is told by its model and key, what is saved by name by that name.
+func TestDescribeReferences(t *testing.T) {
+	p := refPlan[box[[]any]](t)
+	data := mustEncode(t, p, box[[]any]{[]any{
+		refRow{ID: 1}, &refRow{ID: 2}, (*refRow)(nil), refPair{struct{ A, B uint8 }{3, 4}},
+	}})
+	d, err := Describe("root", data)
+	if want := "[row 1, row 2, nil, pair {A: 3, B: 4}]"; err != nil || d.Fields[0].Value != want {
+		t.Errorf("got %v %v, want %s", d, err, want)
+	}
+
+	p = refPlan[box[[]refNamed]](t)
+	named := refNamed{"known", refArgs{&refRow{ID: 1}, map[int]refRow{2: {ID: 2}}, refRow{ID: 3}}}
+	data = mustEncode(t, p, box[[]refNamed]{slices.Repeat([]refNamed{named}, 3)})
+	d, err = Describe("root", data)
+	one := "known({Row: row 1, Rows: {2: row 2}, Any: row 3})"
+	if want := "[" + one + ", " + one + ", " + one + "]"; err != nil || d.Fields[0].Value != want {
+		t.Errorf("got %v %v, want %s", d, err, want)
 	}
 }
 
@@ -153,6 +190,44 @@ func TestBasicSpellings(t *testing.T) {
 	}
 }
 
+// Values that stand beside each other count once each, however many they are.
+func TestDescribeMany(t *testing.T) {
+	many := make([]any, 2*maxAround)
+	for i := range many {
+		many[i] = []any{money{1}, item{"i"}, i}[i%3]
+	}
+	types := NewTypes()
+	types.Add("root", reflect.TypeFor[box[[]any]](), 0)
+	types.Add("item", reflect.TypeFor[item](), 0)
+	types.AddCustom("money", reflect.TypeFor[money](), moneyCodec)
+	p := compile(t, types).Name("root")
+	if _, err := Describe("root", mustEncode(t, p, box[[]any]{many})); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTextsAreCutAtTheirEnd(t *testing.T) {
+	for _, test := range []struct {
+		v    any
+		over bool // the text is longer than MaxText
+	}{
+		{box[string]{strings.Repeat("a", MaxText-len(`""`))}, false},
+		{box[string]{strings.Repeat("a", MaxText-len(`""`)+1)}, true},
+		{box[[]string]{[]string{strings.Repeat("a", MaxText-len(`[""]`))}}, false},
+		{box[[]string]{[]string{strings.Repeat("a", MaxText-len(`[""]`)+1)}}, true},
+	} {
+		p := planOf(t, reflect.TypeOf(test.v))
+		d, err := Describe("root", mustEncode(t, p, test.v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, cut := strings.CutSuffix(d.Fields[0].Value, "…")
+		if len(text) != MaxText || cut != test.over {
+			t.Errorf("%T: %d bytes of text, cut: %t, want %d bytes and %t", test.v, len(text), cut, MaxText, test.over)
+		}
+	}
+}
+
 func TestLongTextsAreCut(t *testing.T) {
 	for _, v := range []any{
 		box[string]{strings.Repeat("é\x00", MaxText)},
@@ -172,7 +247,11 @@ func TestLongTextsAreCut(t *testing.T) {
 
 // described is data of a component with a table of no structs.
 func described(signature, payload string) []byte {
-	return append(appendShapes(nil, []*Plan{{encodedTable: table{root: signature}.append(nil)}}), unhex(payload)...)
+	return append(appendShapes(nil, []*Plan{rootedIn(signature)}), unhex(payload)...)
+}
+
+func rootedIn(signature string) *Plan {
+	return &Plan{Name: "other", encodedTable: table{root: signature}.append(nil)}
 }
 
 func TestDescribeErrors(t *testing.T) {
@@ -185,6 +264,9 @@ func TestDescribeErrors(t *testing.T) {
 		{"nothing", nil, ErrMalformed},
 		{"a table of nothing", append(wire.AppendBytes([]byte{0x91}, nil), 0xc0), ErrMalformed},
 		{"no payload", described("i", ""), ErrMalformed},
+		{"no empty array", described("(0)i", ""), ErrMalformed},
+		{"a nil of what has none", described("i", "c0"), ErrMalformed},
+		{"a component that nothing holds", append(appendShapes(nil, []*Plan{rootedIn("i"), rootedIn("i")}), 1), ErrMalformed},
 		{"more than a payload", described("i", "0101"), ErrMalformed},
 		{"another value", described("s", "01"), ErrMalformed},
 		{"a longer form", described("i", "cc01"), ErrMalformed},
@@ -194,6 +276,9 @@ func TestDescribeErrors(t *testing.T) {
 		{"an unknown type number", described("?", "92 15 01"), ErrMalformed},
 		{"a type that is not there", described("?", "92 22 01"), ErrMalformed},
 		{"a signature of a newer release", described("q", "01"), ErrOutdated},
+		{"a number with a zero in front", described("[^01;", "90"), ErrOutdated},
+		{"a length with a zero in front", described("(01)i", "9101"), ErrOutdated},
+		{"a name's length with a zero in front", described("<01:a", "01"), ErrOutdated},
 		{"a struct that is not there", described("{0}", "90"), ErrMalformed},
 		{"a signature of very many levels", described(deep("*", 5000)+"i", "01"), ErrLimit},
 		{"values in one another", described("[^1;", deep("91", 100)+"90"), ErrLimit},

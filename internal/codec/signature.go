@@ -20,7 +20,7 @@ func (t *table) check() error {
 		if s.met == uint64(i) {
 			return malformed("a struct type that nothing refers to")
 		}
-		names := make([]string, 0, len(fields)/2)
+		var names []string
 		for field := range slices.Chunk(fields, 2) {
 			names = append(names, field[0])
 			if err := s.check(field[1]); err != nil {
@@ -69,9 +69,7 @@ func (s *signatures) check(sig string) error {
 		}
 		sig = rest
 		s.missing[len(s.missing)-1]--
-		if parts > 0 {
-			s.missing = append(s.missing, parts)
-		}
+		s.missing = append(s.missing, parts)
 		for len(s.missing) > 0 && s.missing[len(s.missing)-1] == 0 {
 			s.missing = s.missing[:len(s.missing)-1]
 		}

@@ -227,7 +227,7 @@ func decodeInt(d *decoder, x *big.Int) error {
 	if err != nil {
 		return err
 	}
-	if len(b) == 0 || len(b) > maxNumber+1 {
+	if len(b) == 0 {
 		return malformed("not a whole number")
 	}
 	x.SetBytes(b[1:])
