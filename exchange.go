@@ -246,6 +246,8 @@ func distinct(tokens []string) []string {
 // missing is the error for a state that the request does not bring.
 func (x *exchange) missing() error {
 	switch {
+	case x.missed == nil && len(x.brought) == 0:
+		return fmt.Errorf("%w: no token came with it; put {{.StateField}} into the form that sent it, or the token into a header", ErrMissing)
 	case x.missed == nil:
 		return ErrMissing
 	case x.missed.isTooLarge():

@@ -92,7 +92,7 @@ func TestMissingStateSaysWhy(t *testing.T) {
 		status      int
 		cause       string
 	}{
-		{"no token", strings.NewReader("a=b"), "application/x-www-form-urlencoded", "", 400, "carries no such state"},
+		{"no token", strings.NewReader("a=b"), "application/x-www-form-urlencoded", "", 400, "put {{.StateField}} into the form"},
 		{"behind a file", upload, multipartType, "", 400, "before the first file"},
 		{"compressed", strings.NewReader("\x1f\x8b"), "application/x-www-form-urlencoded", "gzip", 400, "Content-Encoding"},
 		{"compressed JSON", strings.NewReader("\x1f\x8b"), "application/json", "gzip", 400, "Content-Encoding"},

@@ -665,7 +665,7 @@ func TestModelRefused(t *testing.T) {
 		{"struct with a float", modelOfKey[struct{ A float64 }], "modelTodo key: struct { A float64 }" + badKey},
 		{"struct with a pointer", modelOfKey[struct{ A *int }], "modelTodo key: struct { A *int }" + badKey},
 		{"channel", modelOfKey[chan int], "modelTodo key: chan int" + badKey},
-		{"struct with an unexported field", modelOfKey[private], `modelTodo key: pagestate_test.private is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`},
+		{"struct with an unexported field", modelOfKey[private], `modelTodo key: pagestate_test.private is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`},
 		{"model", func(r *pagestate.Registry) { modelAgain[modelPair](r); modelOfKey[modelPair](r) }, "modelTodo key: pagestate_test.modelPair" + badKey},
 		{"block", modelOfKey[pagestate.Block], "modelTodo key: pagestate.Block" + badKey},
 		{"codec", func(r *pagestate.Registry) {

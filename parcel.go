@@ -71,7 +71,7 @@ func parseParcel(keys *keyring, id, value string) (*parcel, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(value)
 	end := len(b) - token.SignatureSize
 	if err != nil || end < 0 || !keys.Signed(parcelMessage(id, b[:end]), b[end:]) {
-		return nil, fmt.Errorf("%w: it does not authenticate for this session, user and purpose", ErrInvalid)
+		return nil, fmt.Errorf("%w: none of the secrets opens it for this session, user and purpose", ErrInvalid)
 	}
 	p := new(parcel)
 	r := wire.NewReader(b[:end])

@@ -329,7 +329,7 @@ func TestQueryArguments(t *testing.T) {
 }
 
 func TestQueryRefused(t *testing.T) {
-	const unsafeType = ` is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
+	const unsafeType = ` is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`
 	type embeds = pagestate.Query[int, string]
 	type alias = struct{ embeds }
 	_ = alias{}.embeds

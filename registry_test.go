@@ -351,9 +351,9 @@ var _ = []any{
 }
 
 func TestRefusedTypes(t *testing.T) {
-	const unsafeType = ` is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
+	const unsafeType = ` is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`
 	const badKey = " cannot be saved as a map key; use a scalar, a string, a netip or codec type, or an array or struct of these"
-	const savesNothing = ` has fields, and none of them would be saved; export them, save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
+	const savesNothing = ` has fields, and none of them would be saved; export them, save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`
 	const noType = `; register one, or leave the field out with state:"-"`
 	tests := []struct {
 		register func(r *pagestate.Registry)

@@ -461,9 +461,6 @@ func (d *decoder) user() (*url.Userinfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n < 1 || n > 2 {
-		return nil, malformed("a user of neither one nor two parts")
-	}
 	if err := cmp.Or(d.enter(), d.charge(1, userSize)); err != nil {
 		return nil, err
 	}

@@ -262,7 +262,7 @@ func (t *Types) compileType(s site) node {
 }
 
 func (t *Types) unsafe(s site) {
-	t.fault(s, `%s is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`, s.shown)
+	t.fault(s, `%s is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`, s.shown)
 }
 
 // compileReference returns the node of a model, or of a pointer to it.
@@ -473,7 +473,7 @@ func (t *Types) compileStruct(s site) node {
 		return nil
 	}
 	if t.LosesAll(s.typ) {
-		t.fault(s, `%s has fields, and none of them would be saved; export them, save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`, s.shown)
+		t.fault(s, `%s has fields, and none of them would be saved; export them, save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`, s.shown)
 		return nil
 	}
 	n := &structNode{typ: s.typ}

@@ -26,7 +26,7 @@ import (
 // What Compile refuses, and how it says so.
 
 const (
-	notSafe = ` is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`
+	notSafe = ` is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`
 	noKey   = ` cannot be saved as a map key; use a scalar, a string, a netip or codec type, or an array or struct of these`
 )
 

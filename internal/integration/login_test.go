@@ -114,6 +114,33 @@ func (f *forum) page(w http.ResponseWriter, r *http.Request, p *Post) error {
 	return err
 }
 
+func TestTokensAreBoundToUsers(t *testing.T) {
+	f := &forum{sessions: sessions.NewCookieStore(testkit.NewSecret())}
+	handler, err := f.handler([][]byte{testkit.NewSecret()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(handler)
+	defer server.Close()
+
+	browser := pagestatetest.NewBrowser(t, server)
+	ada := browser.Get("/").Form("/login").Fill("user", "ada").Submit()
+	browser.Header.Set("Cookie", f.loginCookie(t, "bob")) // comes before ada's; the page's cookie stays
+	pagestatetest.Refused(t, ada.Form("/").Submit().Response, pagestate.ErrInvalid)
+}
+
+// loginCookie returns the cookie of a user who is logged in, for a Cookie header.
+func (f *forum) loginCookie(t *testing.T, user string) string {
+	session, _ := f.sessions.New(httptest.NewRequest("GET", "/", nil), "login")
+	session.Values["user"] = user
+	w := httptest.NewRecorder()
+	if err := session.Save(nil, w); err != nil {
+		t.Fatal(err)
+	}
+	c := w.Result().Cookies()[0]
+	return c.Name + "=" + c.Value
+}
+
 func TestTabsAndBrowsers(t *testing.T) {
 	store := sessions.NewCookieStore(testkit.NewSecret())
 	f := &forum{sessions: store}

@@ -20,6 +20,7 @@ type Trip struct {
 	Name    string
 	Stops   []string
 	Problem string `state:"-"`
+	Message string `state:"-"`
 }
 
 type Message struct{ Text string }
@@ -30,7 +31,7 @@ func showTrip(w http.ResponseWriter, status int, t *Trip) error {
 		return err
 	}
 	w.WriteHeader(status)
-	_, err = fmt.Fprintf(w, "%s: %v %s %s", t.Name, t.Stops, t.Problem, field)
+	_, err = fmt.Fprintf(w, "%s: %v %s%s %s", t.Name, t.Stops, t.Message, t.Problem, field)
 	return err
 }
 
@@ -65,7 +66,7 @@ func tripPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t.Problem = m.Text
+	t.Message = m.Text
 	return showTrip(w, http.StatusOK, t)
 }
 

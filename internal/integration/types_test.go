@@ -87,7 +87,7 @@ func TestDecimalIsRefused(t *testing.T) {
 	pagestate.Register[Cart](registry, "cart")
 	_, err := pagestate.New(registry, pagestate.Options{Secrets: [][]byte{testkit.NewSecret()}, Session: pagestate.Unbound()})
 	testkit.Want(t, "fault", fmt.Sprint(err),
-		`pagestate: Cart.Total: decimal.Decimal is not in the safe list; save it with RegisterModel or RegisterCodec, or leave it out with state:"-"`)
+		`pagestate: Cart.Total: decimal.Decimal is not in the safe list; save it with RegisterModel, RegisterCodec or a Register of its own package, or leave it out with state:"-"`)
 }
 
 // maxDecimal bounds what Decode spends on digits.

@@ -234,5 +234,5 @@ func (k *Keyring) Open(token string) (plain []byte, err error) {
 		}
 		return plain, nil
 	}
-	return nil, fmt.Errorf("%w: it does not authenticate for this session, user and purpose", ErrInvalid)
+	return nil, fmt.Errorf("%w: none of the secrets opens it for this session, user and purpose", ErrInvalid)
 }
