@@ -55,7 +55,7 @@ func TestAttach(t *testing.T) {
 			c := &counter{}
 			return errors.Join(pagestate.Attach(r.Context(), c), pagestate.Attach(r.Context(), c))
 		}, "is attached or was opened already"},
-		{"nil", func(r *http.Request) error { return pagestate.Attach[counter](r.Context(), nil) }, "given as a pointer to it"},
+		{"nil", func(r *http.Request) error { return pagestate.Attach[counter](r.Context(), nil) }, "give a pointer to the state"},
 		{"not registered", func(r *http.Request) error { return pagestate.Attach(r.Context(), &square{}) }, "square is not a registered component"},
 	}
 	for i, test := range tests {

@@ -103,7 +103,7 @@ func (m *Middleware) newInstance(state any) (instance, error) {
 	}
 	v := reflect.ValueOf(state)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return instance{}, fmt.Errorf("pagestate: %s: a state is given as a pointer to it, and not as nil", c.name)
+		return instance{}, fmt.Errorf("pagestate: %s: give a pointer to the state, and not its value or nil", c.name)
 	}
 	return instance{
 		Envelope:  token.Envelope{Version: uint64(c.version), Instance: token.NewInstanceID()},

@@ -978,7 +978,7 @@ func TestRedirectErrors(t *testing.T) {
 		}, "is not a registered component"},
 		"no pointer": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			return pagestate.Redirect(w, r, "/", wizardNotice{})
-		}, "a state is given as a pointer"},
+		}, "give a pointer to the state"},
 		"after the first byte": {func(w http.ResponseWriter, r *http.Request, wz *wizard) error {
 			fmt.Fprint(w, "body")
 			return pagestate.Redirect(w, r, "/", wz)

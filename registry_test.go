@@ -624,7 +624,7 @@ func TestSealingWhatCannotBeSaved(t *testing.T) {
 	}{
 		{"a component that is not registered", &square{}, "pagestate_test.square is not a registered component", 0},
 		{"nothing", nil, "needs a state", 0},
-		{"a nil pointer", (*node)(nil), "node: a state is given as a pointer", 0},
+		{"a nil pointer", (*node)(nil), "node: give a pointer to the state", 0},
 		{"a type that is not registered", &holds[any]{square{}}, "a pagestate_test.square, which is not registered", 0},
 		{"a named basic type", &holds[any]{celsius(1)}, "a pagestate_test.celsius, which is not registered", 0},
 		{"a cycle through a pointer", cycle, "cycle", 0},

@@ -82,7 +82,7 @@ func namedFields(typ reflect.Type, names []string) ([]publicjson.Field, error) {
 		at := slices.IndexFunc(p.fields, func(f publicjson.Field) bool { return f.Name == name })
 		switch {
 		case at < 0:
-			return nil, fmt.Errorf("pagestate: %s has no public field with the saved name %q", codec.TypeName(typ), name)
+			return nil, fmt.Errorf("pagestate: %s has no public field with the saved name %q; a tag such as state:\"name,public\" makes one", codec.TypeName(typ), name)
 		case slices.Contains(names[:i], name):
 			return nil, fmt.Errorf("pagestate: the field %q is named twice", name)
 		case p.faults[name] != nil:

@@ -153,7 +153,7 @@ func TestValuesRefuses(t *testing.T) {
 		{"no struct", map[string]int{}, "a form is made of a struct or of a pointer to one, and not of map[string]int"},
 		{"nil", nil, "a form is made of a struct or of a pointer to one, and not of <nil>"},
 		{"nil pointer", (*order)(nil), "a form is made of a struct or of a pointer to one, and not of a nil *form_test.order"},
-		{"unknown field", order{}, `order has no public field with the saved name "v"`},
+		{"unknown field", order{}, `order has no public field with the saved name "v"; a tag such as state:"name,public" makes one`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
