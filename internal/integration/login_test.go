@@ -184,3 +184,35 @@ func TestTabsAndBrowsers(t *testing.T) {
 	refused(write(first, "x"))
 	testkit.WantText(t, "on his page", write(bob, "hi").Text, `bob writes "hi"`)
 }
+
+// TestWriteAsAda is in docs/testing.md: AddState knows nothing of authenticated.
+func TestWriteAsAda(t *testing.T) {
+	f := &forum{sessions: sessions.NewCookieStore(testkit.NewSecret())}
+	handler, err := f.handler([][]byte{testkit.NewSecret()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func(req *http.Request) *http.Response {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, req)
+		return rec.Result()
+	}
+	var login *http.Cookie
+	for _, c := range serve(httptest.NewRequest("POST", "/login?user=ada", nil)).Cookies() {
+		if c.Name == "login" {
+			login = c
+		}
+	}
+
+	req := httptest.NewRequest("POST", "/?text=hi", nil)
+	req.AddCookie(login)                                  // for the middleware
+	req = req.WithContext(withUser(req.Context(), "ada")) // for AddState
+	pagestatetest.AddState(t, f.mw, req, &Post{})
+	res := serve(req)
+	testkit.Want(t, "text", pagestatetest.State[Post](t, f.mw, req, res).Text, "hi")
+
+	req = httptest.NewRequest("POST", "/?text=hi", nil)
+	req.AddCookie(login)
+	pagestatetest.AddState(t, f.mw, req, &Post{})
+	pagestatetest.Refused(t, serve(req), pagestate.ErrInvalid)
+}
