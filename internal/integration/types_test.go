@@ -72,8 +72,8 @@ func TestUUIDWorksAsItIs(t *testing.T) {
 	wantRefused(t, call(desk, "/"), pagestate.ErrStale)
 }
 
-// Cart has decimals wherever a type can stand.
-type Cart struct {
+// Invoice has decimals wherever a type can stand.
+type Invoice struct {
 	Total    decimal.Decimal
 	Discount *decimal.Decimal
 	Prices   []decimal.Decimal
@@ -112,11 +112,11 @@ func registerDecimal(registry *pagestate.Registry) {
 func TestDecimalWithCodec(t *testing.T) {
 	discount := decimal.RequireFromString("-0.10")
 	registry := pagestate.NewRegistry()
-	pagestate.Register[Cart](registry, "cart")
+	pagestate.Register[Invoice](registry, "invoice")
 	registerDecimal(registry)
 	a := newApp(t, registry, pagestate.Options{})
-	page(a, "/", func(*http.Request) *Cart {
-		return &Cart{
+	page(a, "/", func(*http.Request) *Invoice {
+		return &Invoice{
 			Total:    decimal.RequireFromString("12.345678901234567890"),
 			Discount: &discount,
 			Prices:   []decimal.Decimal{decimal.NewFromInt(3), {}},
@@ -124,7 +124,7 @@ func TestDecimalWithCodec(t *testing.T) {
 			Left:     map[decimal.Decimal]int{decimal.NewFromInt(3): 7},
 		}
 	})
-	action(a, "/", func(_ *http.Request, c *Cart) (string, error) {
+	action(a, "/", func(_ *http.Request, c *Invoice) (string, error) {
 		return fmt.Sprintln(c.Total, c.Discount, c.Prices, c.ByName, c.Left), nil
 	})
 	res := wantBody(t, call(a.browser().Get("/"), "/"), "12.34567890123456789 -0.1 [3 0] map[tea:2.5] map[3:7]\n")
@@ -133,14 +133,14 @@ func TestDecimalWithCodec(t *testing.T) {
 
 func TestEqualDecimalsAsKeys(t *testing.T) {
 	registry := pagestate.NewRegistry()
-	pagestate.Register[Cart](registry, "cart")
+	pagestate.Register[Invoice](registry, "invoice")
 	registerDecimal(registry)
 	a := newApp(t, registry, pagestate.Options{})
-	page(a, "/", func(*http.Request) *Cart {
-		return &Cart{Left: map[decimal.Decimal]int{decimal.NewFromInt(3): 7, decimal.NewFromInt(3): 8}}
+	page(a, "/", func(*http.Request) *Invoice {
+		return &Invoice{Left: map[decimal.Decimal]int{decimal.NewFromInt(3): 7, decimal.NewFromInt(3): 8}}
 	})
 	pagestatetest.Refused(t, a.browser().Get("/").Response, errOther)
-	testkit.WantText(t, "log", a.log.String(), "Cart.Left[key]", "two keys have the same saved form")
+	testkit.WantText(t, "log", a.log.String(), "Invoice.Left[key]", "two keys have the same saved form")
 }
 
 // Loud wants to be saved in its own ways, and panics if it is asked.
