@@ -115,6 +115,14 @@ func dropStop(w http.ResponseWriter, r *http.Request, t *Trip) error {
 	return showTrip(w, http.StatusOK, t)
 }
 
+func leadToResult(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, pagestate.ErrConflict) && r.URL.Path == "/trip/book" {
+		http.Redirect(w, r, "/bookings", http.StatusSeeOther)
+		return
+	}
+	pagestate.WriteError(w, r, err)
+}
+
 func endBack(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 }
@@ -182,4 +190,27 @@ func TestTrip(t *testing.T) {
 	testkit.WantText(t, "loaded again", b.Get(dropped.Header.Get("HX-Replace-Url")).Body, "Rome: []")
 	testkit.Want(t, "cache", b.Get("/end").Header.Get("Clear-Site-Data"), `"cache"`)
 	testkit.Want(t, "cache", b.Get("/secret").Header.Get("Cache-Control"), "no-store")
+}
+
+// A form that is sent twice books once, and both times leads to the booking.
+func TestFormSentTwice(t *testing.T) {
+	registry := pagestate.NewRegistry()
+	pagestate.Register[Trip](registry, "trip")
+	pagestate.Register[Message](registry, "message")
+	a := newApp(t, registry, pagestate.Options{Guard: pagestate.NewGuard(100), ErrorHandler: leadToResult})
+	bookings := 0
+	a.mux.Handle("GET /trip", pagestate.HandlePage(tripPage))
+	a.mux.Handle("POST /trip/book", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, _ *Trip) error {
+		bookings++
+		return pagestate.Redirect(w, r, "/bookings")
+	}))
+	a.mux.HandleFunc("GET /bookings", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, bookings, " booked") })
+	browser := a.browser()
+	form := url.Values{"page_state": browser.Get("/trip").Tokens}
+	for range 2 {
+		wantBody(t, submit(t, browser, "/trip/book", form), "1 booked")
+	}
+	if strings.Contains(a.log.String(), "level=WARN") {
+		t.Errorf("a warning: %s", a.log)
+	}
 }
