@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"html/template"
 	"net/url"
@@ -364,6 +365,20 @@ func TestOutdatedErrors(t *testing.T) {
 }
 
 type struct1Key struct{ Y int32 }
+
+// A key that stands there twice was never encoded: that is no matter of versions.
+func TestKeyTwiceBehindAnOtherTable(t *testing.T) {
+	type before struct {
+		M    map[point]int
+		Gone int
+	}
+	type after struct{ M map[point]int }
+	data := mustEncode(t, planOf(t, reflect.TypeFor[before]()), before{M: map[point]int{{1, 2}: 1, {1, 3}: 2}})
+	data = bytes.Replace(data, []byte{0x92, 1, 3}, []byte{0x92, 1, 2}, 1)
+	if got, err := decodeValue(planOf(t, reflect.TypeFor[after]()), data); !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %+v, %v, want %v", got, err, ErrMalformed)
+	}
+}
 
 // What a table written by someone else says is compared and never trusted.
 func TestForeignTables(t *testing.T) {

@@ -571,3 +571,13 @@ func TestTimeAtTheDeepestLevel(t *testing.T) {
 		}
 	}
 }
+
+// What is encoded may take all of the memory that decoding it may take, and no more.
+func TestEncodedWithinMemory(t *testing.T) {
+	for over, want := range []error{nil, ErrLimit} {
+		e := &encoder{limit: 1, charged: MemoryBudget(0) + over}
+		if _, err := e.finish(); !errors.Is(err, want) {
+			t.Errorf("%d over the budget: %v, want %v", over, err, want)
+		}
+	}
+}

@@ -63,6 +63,14 @@ func TestPlainMapsAreUsed(t *testing.T) {
 			t.Errorf("%s takes reflection", f.Name)
 		}
 	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[int64]()} { // of a map[string]int64
+		types := NewTypes()
+		types.Add("root", reflect.TypeFor[map[string]int64](), 0)
+		types.AddCustom("custom", typ, Custom{})
+		if m := compile(t, types).Name("root").node.(*mapNode); m.plain != nil {
+			t.Errorf("a codec for %v is passed over", typ)
+		}
+	}
 	for _, f := range planOf(t, reflect.TypeFor[reflected]()).structNode().fields {
 		if m, ok := f.node.(*mapNode); ok && m.plain != nil {
 			t.Errorf("%s takes no reflection", f.Name)

@@ -287,3 +287,30 @@ func TestLookup(t *testing.T) {
 		t.Error("found what is not registered")
 	}
 }
+
+// What another package's struct keeps to itself is unknown, unless a tag leaves it out.
+func TestKnown(t *testing.T) {
+	type (
+		open   struct{ A int }
+		hidden struct{ A, b int }
+		left   struct {
+			A int
+			b int `state:"-"`
+		}
+	)
+	const here = "github.com/pagestate/pagestate/internal/codec"
+	for _, test := range []struct {
+		typ  reflect.Type
+		own  string
+		want bool
+	}{
+		{reflect.TypeFor[open](), "other", true},
+		{reflect.TypeFor[hidden](), "other", false},
+		{reflect.TypeFor[hidden](), here, true},
+		{reflect.TypeFor[left](), "other", true},
+	} {
+		if got := NewTypes().Known(test.typ, test.own); got != test.want {
+			t.Errorf("%v in %s: got %t, want %t", test.typ, test.own, got, test.want)
+		}
+	}
+}
