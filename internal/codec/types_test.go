@@ -314,3 +314,34 @@ func TestKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestLosesAll(t *testing.T) {
+	type hidden struct{ a int }
+	for _, test := range []struct {
+		typ  reflect.Type
+		want bool
+	}{
+		{reflect.TypeFor[struct{ a int }](), true},
+		{reflect.TypeFor[struct {
+			A hidden
+			b int
+		}](), true},
+		{reflect.TypeFor[struct {
+			A time.Time // saved by its own form
+			b int
+		}](), false},
+		{reflect.TypeFor[struct {
+			A point
+			b int
+		}](), false},
+		{reflect.TypeFor[struct {
+			a int `state:"-"`
+			_ int
+		}](), false},
+		{reflect.TypeFor[struct{}](), false},
+	} {
+		if got := NewTypes().LosesAll(test.typ); got != test.want {
+			t.Errorf("%v: got %t, want %t", test.typ, got, test.want)
+		}
+	}
+}
