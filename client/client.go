@@ -32,7 +32,7 @@ import (
 var files embed.FS
 
 // parts are the files in the order in which they run, each behind what it imports.
-var parts = []string{"dom", "tokens", "same", "typed", "focus", "component", "core", "page", "answer", "fetch", "form", "reload", "xhr", "htmx", "htmx2", "htmx4", "relay", "held", "datastar", "turbo", "alpine", "unpoly"}
+var parts = []string{"dom", "tokens", "same", "typed", "focus", "component", "core", "page", "answer", "fetch", "form", "reload", "xhr", "htmx", "htmx2", "htmx4", "relay", "held", "told", "datastar", "turbo", "alpine", "unpoly"}
 
 var (
 	imports  = regexp.MustCompile(`(?m)^import .*\n+`)

@@ -143,7 +143,7 @@ func TestParts(t *testing.T) {
 	for library, parts := range map[string][]string{
 		"htmx":        {"htmx", "htmx2", "htmx4"},
 		"Datastar":    {"relay", "datastar"},
-		"Turbo":       {"held", "turbo"},
+		"Turbo":       {"held", "told", "turbo"},
 		"Alpine AJAX": {"alpine"},
 		"Unpoly":      {"unpoly"},
 	} {

@@ -1,7 +1,9 @@
 import { sameOrigin } from './core.js';
 import { matches } from './dom.js';
+import { isRead } from './fetch.js';
 import { holdBack } from './held.js';
-import { relay } from './relay.js';
+import { nextTask, relay } from './relay.js';
+import { told } from './told.js';
 import { rootAround } from './tokens.js';
 
 // Alpine AJAX says in an event what it is about to ask, and hands the same object to the
@@ -40,11 +42,8 @@ function askForAlpine(element, url, { method, body, headers, enctype, referrer }
   return relay(element, null, url, { method, body, headers: fields, referrer }, instead, response => isMerged(response));
 }
 
-const isMerged = response => new Promise(resolve => addEventListener('ajax:after', function done({ detail }) {
-  if (detail.response.headers !== response.headers) return;
-  removeEventListener('ajax:after', done);
-  setTimeout(resolve);
-}));
+const isMerged = response =>
+  told(['ajax:after'], isRead(response), ({ detail }) => detail.response.headers === response.headers).then(nextTask);
 
 holdBack(form => form._ajax_target);
 

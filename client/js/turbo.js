@@ -3,6 +3,7 @@ import { closest, hasAttribute, matches, onPage, setAttribute } from './dom.js';
 import { isRead } from './fetch.js';
 import { holdBack } from './held.js';
 import { nextTask, relay } from './relay.js';
+import { told } from './told.js';
 import { rootAround } from './tokens.js';
 
 // Turbo names each request in an event, and takes an answer that the event brings.
@@ -36,15 +37,14 @@ function instead(response = new Response(null, { status: 204 })) {
 }
 
 async function isShown(element, response) {
-  const type = response.headers.get('Content-Type') ?? '', isPart = closest(element, 'turbo-frame') || response.redirected || !response.ok;
-  const end = /^text\/html/.test(type) && isPart ? Promise.race([...SHOWN.map(once), wait(5000)]) : null;
-  await isRead(response);
+  const type = response.headers.get('Content-Type') ?? '', isPart = closest(element, 'turbo-frame') || response.redirected || !response.ok, read = isRead(response);
+  const end = /^text\/html/.test(type) && isPart ? told(SHOWN, read) : null;
+  await read;
   await nextTask();
   for (let i = 0; i < 500 && onPage('turbo-stream').length; i++) await wait(10); // they leave when they are done
   await end;
 }
 
-const once = name => new Promise(resolve => addEventListener(name, resolve, { once: true }));
 const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 // Turbo disables the button of a form until there is an answer.

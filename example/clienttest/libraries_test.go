@@ -479,3 +479,16 @@ func TestAlpineErrors(t *testing.T) {
 	page.Want("window.stays", "true")
 	page.site.wantSent(1)
 }
+
+// Where Alpine AJAX fails to show an answer, it says nothing, and later requests wait for it
+// for some seconds. The page's clock is made faster for that.
+func TestAlpineFailsToShow(t *testing.T) {
+	page := openFit(t, "alpine ajax")
+	page.Expect("TypeError")
+	page.Do("(after => { window.setTimeout = (f, ms) => after(f, Math.min(ms ?? 0, 100)); })(setTimeout)")
+	page.Do("document.getElementById('outer')._ajax_strategy = 'nothing'")
+	page.Click("#plus")
+	page.site.waitSent(1)
+	page.Click("#plus")
+	page.site.waitSent(2)
+}
