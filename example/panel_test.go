@@ -158,6 +158,15 @@ func TestPanel(t *testing.T) {
 	tab.Do(`change('secret now')`)
 	tab.Wait(texts("[role=status]") + `[0].includes('404')`)
 	tab.Wait(texts(".body") + `[0] === 'What is in it is not known.'`)
+
+	// With the next change the panel asks again for all that it could not show.
+	allowed.Store(true)
+	tab.Do(`document.body.append(Object.assign(document.createElement('input'), { type: 'hidden', value: 'gAAAAA1234' }))`)
+	tab.Wait(texts("code") + `.includes('"secret now"')`)
+	tab.Want(texts("[role=status]")+`.join()`, "")
+	tab.Want(texts(".badge")+`.join()`, "1 changed,,new")
+
+	allowed.Store(false)
 	tab.Go(address)
 	tab.Wait(`document.readyState === 'complete'`)
 	tab.Want(inPanel("*")+".length", "0")

@@ -114,9 +114,11 @@ function places() {
   return found;
 }
 
-// open asks the server what is in tokens, and returns an answer for each.
+// open asks the server what is in tokens, and returns an answer for each, which is empty
+// if a request failed.
 async function open(tokens) {
   const answers = [];
+  trouble.textContent = '';
   for (const some of batches(tokens)) answers.push(...await ask(some));
   return answers;
 }
@@ -141,9 +143,7 @@ async function ask(tokens) {
   try {
     const response = await fetch(url, { method: 'POST', body, mode: 'same-origin', credentials: 'same-origin', redirect: 'error', cache: 'no-store' });
     if (!response.ok) throw `it answered ${response.status}`;
-    const answers = await response.json();
-    trouble.textContent = '';
-    return answers;
+    return await response.json();
   } catch (error) {
     trouble.textContent = `The server did not open them: ${error}.`;
     return tokens.map(() => ({}));
@@ -151,6 +151,7 @@ async function ask(tokens) {
 }
 
 const known = new Map(); // the answer for each token of the page
+const isAnswered = answer => answer && (answer.token || answer.error);
 let shown = new Map();   // what the panel shows, by identity
 const lines = new Map(); // list items, by identity
 
@@ -169,8 +170,9 @@ function identify(tokens, found) {
 
 // compare says of each of now what is news since before, and adds what is gone.
 function compare(before, now) {
+  const tokens = new Set([...now.values()].map(item => item.token));
   for (const [id, item] of now) {
-    const old = before.get(id);
+    const old = before.get(id) ?? before.get(item.token); // that is what it was called while a request had failed
     if (!old) item.news = 'new';
     else if (old.token !== item.token) {
       item.news = 'sealed again';
@@ -179,7 +181,7 @@ function compare(before, now) {
         if (values.get(name) !== value) item.former.set(name, values.get(name)), item.news = 'changed';
     }
   }
-  for (const [id, item] of before) if (!now.has(id)) now.set(id, { ...item, news: 'gone', former: new Map() });
+  for (const [id, item] of before) if (!now.has(id) && !tokens.has(id)) now.set(id, { ...item, news: 'gone', former: new Map() });
 }
 
 const REASONS = {
@@ -249,9 +251,11 @@ async function update() {
   do {
     again = false;
     const found = places(), tokens = [...found.keys()];
-    const unknown = tokens.filter(token => !known.has(token));
+    const isNew = tokens.some(token => !known.has(token));
     const gone = [...shown.values()].some(item => item.news !== 'gone' && !found.has(item.token));
-    if (unknown.length || gone || first) {
+    if (isNew || gone || first) {
+      // What a request failed for is asked again with the next change, and not at once.
+      const unknown = tokens.filter(token => !isAnswered(known.get(token)));
       const answers = await open(unknown);
       answers.forEach((answer, i) => known.set(unknown[i], answer));
       for (const token of known.keys()) if (!found.has(token)) known.delete(token);
