@@ -183,7 +183,7 @@ function take(c, sent, response, text) {
 // script: to another site, where it would take the tokens along, or to a fragment, which
 // it keeps to itself. The server names the address in a header.
 function leave(c, response) {
-  const to = response.status === 204 && response.headers.get('Page-State-Location'), url = to && resolve(to);
+  const to = response.status === 204 && response.headers.get('Page-State-Location'), url = to && new URL(to, response.url || location);
   if (!url || !/^https?:$/.test(url.protocol)) return;
   c.ends++;
   const isHere = url.href.split('#')[0] === location.href.split('#')[0];

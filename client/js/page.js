@@ -30,11 +30,11 @@ function visit(url) {
   const isHere = url.pathname + url.search === location.pathname + location.search;
   marked = url.pathname + url.search;
   history.replaceState({ ...history.state, pageState: location.pathname + location.search }, '');
-  if (!isHere) history.pushState({ pageState: marked }, '', url.pathname + url.search);
+  if (!isHere) history.pushState({ pageState: marked }, '', location.origin + marked); // whatever base the page has
 }
 
 function goToFragment(url) {
   if (!url.hash) return;
-  location.replace(url.hash); // so that :target matches
+  location.replace(url); // so that :target matches
   history.replaceState({ pageState: marked }, '');
 }

@@ -1,4 +1,4 @@
-import { attribute, matches, onPage, resolve } from './dom.js';
+import { attribute, matches, onPage } from './dom.js';
 import { direct, refusals } from './core.js';
 import { keyOf } from './same.js';
 import { FIELD, isToken } from './tokens.js';
@@ -60,9 +60,9 @@ async function reload() {
 }
 
 function before() {
-  const url = resolve(document.referrer || '/');
+  const url = new URL(document.referrer || '/', location);
   url.searchParams.delete(FIELD);
-  return url.origin === location.origin && url.pathname !== location.pathname ? url : resolve('/');
+  return url.origin === location.origin && url.pathname !== location.pathname ? url : new URL('/', location);
 }
 
 export { reload };

@@ -117,6 +117,37 @@ func TestRedirectIsFollowedOnce(t *testing.T) {
 	}
 }
 
+// Where a page is, and where the server leads, has nothing to do with the base that the
+// page has for its links.
+func TestBaseOfPage(t *testing.T) {
+	for engine := range engines {
+		for name, test := range map[string]struct{ base, action, want string }{
+			"elsewhere":    {"https://example.org/", "/leave?to=/long", "/long,,true"},
+			"fragment":     {"/deep/", "/leave?to=/long#in", "/long,#in,true"},
+			"by a browser": {"https://example.org/", "/leave?to=/long%23in", "/long,#in,"},
+		} {
+			t.Run(engine+" "+name, func(t *testing.T) {
+				page := openFormIn(t, engine)
+				page.site.policy = strings.Replace(policy, "default-src 'none'", "base-uri *", 1)
+				page.site.long()
+				page.fill(`<form method="post" action="` + page.site.URL + test.action + `" data-page-state-form><button>Go</button></form>`)
+				page.Do(fmt.Sprintf("document.head.append(Object.assign(document.createElement('base'), { href: %q })); window.stays = true", test.base))
+				page.Click("#outer button")
+				page.Wait("document.title === 'Long' && document.querySelector('#in')")
+				page.Want("[location.pathname, location.hash, window.stays].join()", test.want)
+			})
+		}
+	}
+}
+
+// long is a page with a base, and higher than the window.
+func (s *Site) long() {
+	s.mux.HandleFunc("GET /long", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, `<!doctype html><title>Long</title><base href="/deep/"><p style="height: 3000px">Top</p><p id="in" style="height: 3000px">In</p>`)
+	})
+}
+
 // A redirect to the page itself adds nothing to the history, and one to a part of it
 // is an answer as any other.
 func TestRedirectToItself(t *testing.T) {
