@@ -148,6 +148,23 @@ func (s *Site) long() {
 	})
 }
 
+// Another page is shown from its top or its fragment, and not from where this one was
+// scrolled to.
+func TestTopOfPage(t *testing.T) {
+	for engine := range engines {
+		for fragment, seen := range map[string]string{"": "0,3000", "#in": "-3000,0"} {
+			t.Run(engine+fragment, func(t *testing.T) {
+				page := openFormIn(t, engine)
+				page.site.long()
+				page.fill(`<p style="height: 2000px"></p><form method="post" action="/leave?to=/long` + fragment + `" data-page-state-form><button>Go</button></form>`)
+				page.Click("#outer button")
+				page.Wait("document.title === 'Long' && document.querySelector('#in')")
+				page.Want("[...document.querySelectorAll('p')].map(p => Math.round(p.getBoundingClientRect().top / 1000) * 1000).join()", seen)
+			})
+		}
+	}
+}
+
 // A redirect to the page itself adds nothing to the history, and one to a part of it
 // is an answer as any other.
 func TestRedirectToItself(t *testing.T) {
