@@ -475,7 +475,7 @@ func TestTokenStaysHome(t *testing.T) {
 	site := newSite(t)
 	opened := chrome.Profile(t).Tab()
 	page := &tab{opened, site}
-	opened.Before(`window.sent = []; window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State') || String(init.body)); return new Response(''); }`)
+	opened.Before(`window.sent = []; window.fetch = async (url, init) => { sent.push(new Headers(init?.headers).has('Page-State') || new URL(url, location).search + String(init.body)); return new Response(''); }`)
 	page.Go(site.URL + "/?driver=fetch")
 	page.Want(`(async () => {
 		const { fetch } = await import('/pagestate.js');
@@ -483,9 +483,10 @@ func TestTokenStaysHome(t *testing.T) {
 		for (const url of ['/add', location.origin + '/add', location.origin.replace('127.0.0.1', 'localhost') + '/add', '//example.org/', 'data:,'])
 			await fetch(output, url, { method: 'POST' });
 		await fetch(output, '//example.org/', { method: 'POST', body: new URLSearchParams({ page_state: 'x', state: document.getElementById('outer').dataset.pageState, q: 1 }) });
+		await fetch(output, '//example.org/?q=2&state=' + document.getElementById('outer').dataset.pageState);
 		await fetch(document.body, '/add', { method: 'POST' });
 		return sent;
-	})()`, "true,true,undefined,undefined,undefined,q=1,undefined")
+	})()`, "true,true,undefined,undefined,undefined,q=1,?q=2undefined,undefined")
 }
 
 // A button may have an action of its own. One that has none must not send the
