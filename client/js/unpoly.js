@@ -12,8 +12,7 @@ addEventListener('up:request:load', ({ request }) => {
   const { origin, xhr, method, url } = request;
   if (!origin || !rootAround(origin)) return;
   request.url = String(withoutTokens(url)); // that of a GET has the fields already
-  if (!sameOrigin(url)) dropParams(request.params);
-  if (!sameOrigin(url)) return;
+  if (!sameOrigin(url)) return dropParams(request.params);
   const form = formOf(origin), intent = intend(form ?? origin, form && matches(origin, 'button,[type=submit],[type=image]') ? origin : null, method);
   const drop = () => request.abort({ reason: 'pagestate: there is nothing to show' });
   xhr.send = body => {
