@@ -68,6 +68,13 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// A name may have as many letters as its field takes, whatever they are.
+func TestLongName(t *testing.T) {
+	s := startSite(t)
+	page := pagestatetest.NewBrowser(t, s.Server).Get("/").Form("/").Fill("name", strings.Repeat("я", 100)).Fill("email", "ada@example.com").Submit()
+	testkit.Want(t, "status", page.StatusCode, http.StatusOK)
+}
+
 // What cannot be a date is shown again, as a browser without a calendar sends it.
 func TestTypedDate(t *testing.T) {
 	s := startSite(t)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pagestate/pagestate"
 	"github.com/pagestate/pagestate/form"
@@ -185,7 +186,7 @@ func (c *club) welcome(w http.ResponseWriter, r *http.Request) error {
 func (s *Signup) checkYou() form.Errors {
 	errs := form.Errors{}
 	want(errs, s.Name != "", "name", "Enter your name.")
-	want(errs, len(s.Name) <= 100, "name", "Enter a shorter name.")
+	want(errs, utf8.RuneCountInString(s.Name) <= 100, "name", "Enter a shorter name.")
 	want(errs, isEmail(s.Email), "email", "Enter an e-mail address, such as ada@example.com.")
 	return errs
 }
