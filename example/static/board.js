@@ -1,16 +1,18 @@
 // board.js shows the person at the screen what happened, and is for the keyboard. The
 // tokens are the business of pagestate.js.
+import { reload } from '/pagestate.js';
 
-// toast shows one message, in the place of the one before.
-export function toast(text, reload) {
+// toast shows one message, in the place of the one before. It stays on a page that is too
+// old to go on.
+export function toast(text, isOld) {
   const box = document.createElement('div');
   box.className = 'toast';
   box.append(Object.assign(document.createElement('p'), { textContent: text }));
   const button = (label, click) => box.append(Object.assign(document.createElement('button'), { textContent: label, onclick: click }));
-  if (reload) button('Reload', () => location.assign('/'));
+  if (isOld) button('Reload', reload);
   button('Close', () => box.remove());
   document.getElementById('toasts').replaceChildren(box);
-  if (!reload) setTimeout(() => box.remove(), 10_000);
+  if (!isOld) setTimeout(() => box.remove(), 10_000);
 }
 
 const nameOf = root => root?.dataset?.name ?? 'This part';
