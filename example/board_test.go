@@ -479,6 +479,24 @@ func TestTour(t *testing.T) {
 	tab.lacks(".beside")
 }
 
+// TestMessage has the time of two messages run out: of one with the focus, which stays,
+// and of one without.
+func TestMessage(t *testing.T) {
+	tab := show(chrome.Profile(t), startBoard(t, newTestSite(t, false)), "fetch")
+	for selector, left := range map[string]string{".toast button": "1", "#find": "0"} {
+		tab.Want(`(async () => {
+			const { toast } = await import('/static/board.js'), wait = setTimeout;
+			let later;
+			window.setTimeout = act => { later = act; };
+			toast('Something');
+			window.setTimeout = wait;
+			document.querySelector('`+selector+`').focus();
+			later();
+			return document.querySelectorAll('.toast').length;
+		})()`, left)
+	}
+}
+
 // TestRestart stops the server in the middle of an edit.
 func TestRestart(t *testing.T) {
 	program := newProgram(t)

@@ -3,7 +3,7 @@
 import { reload } from '/pagestate.js';
 
 // toast shows one message, in the place of the one before. It stays on a page that is too
-// old to go on.
+// old to go on, and while it has the focus, which would be lost.
 export function toast(text, isOld) {
   const box = document.createElement('div');
   box.className = 'toast';
@@ -12,7 +12,7 @@ export function toast(text, isOld) {
   if (isOld) button('Reload', reload);
   button('Close', () => box.remove());
   document.getElementById('toasts').replaceChildren(box);
-  if (!isOld) setTimeout(() => box.remove(), 10_000);
+  if (!isOld) setTimeout(() => box.contains(document.activeElement) || box.remove(), 10_000);
 }
 
 const nameOf = root => root?.dataset?.name ?? 'This part';
