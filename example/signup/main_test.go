@@ -146,14 +146,16 @@ func TestOrder(t *testing.T) {
 	}
 	page := toPhones(t, s)
 	testkit.Want(t, "a step too far", page.Get("/rules?"+page.URL.RawQuery).URL.Path, "/phones")
-	body, contentType := multipartOf(t, map[string]string{"rules": "on"})
-	r, err := http.NewRequest("POST", "/rules", body)
-	if err != nil {
-		t.Fatal(err)
+	for _, filled := range []map[string]string{{"rules": "on"}, {"other": "on"}} {
+		body, contentType := multipartOf(t, filled)
+		r, err := http.NewRequest("POST", "/rules", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Page-State", page.Tokens[0])
+		testkit.WantText(t, "a form too far", page.Do(r).Header.Get("Page-State-Location"), "/phones?page_state=")
 	}
-	r.Header.Set("Content-Type", contentType)
-	r.Header.Set("Page-State", page.Tokens[0])
-	testkit.WantText(t, "a form too far", page.Do(r).Header.Get("Page-State-Location"), "/phones?page_state=")
 	stranger := pagestatetest.NewBrowser(t, s.Server).Get(page.URL.RequestURI())
 	testkit.WantText(t, "of another visitor", stranger.Text, youStep)
 }

@@ -96,6 +96,9 @@ func (c *club) take(n int) func(http.ResponseWriter, *http.Request, *Signup) err
 		if url := s.pressed(r.PostForm, n); url != "" {
 			return pagestate.Redirect(w, r, url, s)
 		}
+		if at := s.done(n); at < n { // as page does
+			return pagestate.Redirect(w, r, steps[at].url(), s)
+		}
 		s.Errors = steps[n].check(s)
 		maps.Copy(s.Errors, problems)
 		if len(s.Errors) > 0 {

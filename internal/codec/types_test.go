@@ -335,6 +335,11 @@ func TestLosesAll(t *testing.T) {
 			b int
 		}](), false},
 		{reflect.TypeFor[struct {
+			A point
+			B hidden
+			c int
+		}](), false},
+		{reflect.TypeFor[struct {
 			a int `state:"-"`
 			_ int
 		}](), false},
