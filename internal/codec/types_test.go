@@ -316,12 +316,16 @@ func TestKnown(t *testing.T) {
 }
 
 func TestLosesAll(t *testing.T) {
-	type hidden struct{ a int }
+	type (
+		hidden struct{ a int }
+		tiny   int
+	)
 	for _, test := range []struct {
 		typ  reflect.Type
 		want bool
 	}{
 		{reflect.TypeFor[struct{ a int }](), true},
+		{reflect.TypeFor[struct{ tiny }](), true},
 		{reflect.TypeFor[struct {
 			A hidden
 			b int
