@@ -491,11 +491,12 @@ func (b *writerSlowBinding) Ensure(w http.ResponseWriter, r *http.Request) (stri
 	return b.Binding.Ensure(w, r)
 }
 
-// A logger may ask for the state it logs about, and so must not be called while
-// that is locked.
+// A logger may ask for the state it logs about, and whose it is, and so must not be
+// called while either is locked.
 func TestWriterLoggerAsks(t *testing.T) {
 	logger := &writerCuriousLogger{Handler: slog.DiscardHandler}
 	a := newWriterApp(t, pagestate.Options{Logger: slog.New(logger), MaxHeaderBytes: 1})
+	logger.mw = a.mw
 	a.mux.Handle("/early", writerHandle(func(w http.ResponseWriter, r *http.Request, s *writerState) {
 		s.Count++
 		w.Header().Set("Cache-Control", "public")
@@ -521,13 +522,16 @@ func TestWriterLoggerAsks(t *testing.T) {
 
 type writerCuriousLogger struct {
 	slog.Handler
+	mw    *pagestate.Middleware
 	asked atomic.Int64
 }
 
 func (l *writerCuriousLogger) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *writerCuriousLogger) Handle(ctx context.Context, _ slog.Record) error {
-	if _, err := pagestate.From[writerState](ctx); err == nil {
+	_, stateErr := pagestate.From[writerState](ctx)
+	_, ownerErr := l.mw.Owner(new(http.Request).WithContext(ctx))
+	if stateErr == nil && ownerErr == nil {
 		l.asked.Add(1)
 	}
 	return nil

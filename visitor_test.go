@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -848,38 +847,3 @@ func TestRenewOfASessionFunc(t *testing.T) {
 		})
 	}
 }
-
-// askingLog asks the middleware while it logs.
-type askingLog struct {
-	slog.Handler
-	ask func(ctx context.Context)
-}
-
-func (l askingLog) Handle(ctx context.Context, r slog.Record) error {
-	l.ask(ctx)
-	return nil
-}
-
-func TestLoggerMayAsk(t *testing.T) {
-	var mw *pagestate.Middleware
-	var request *http.Request
-	log := askingLog{slog.DiscardHandler, func(ctx context.Context) {
-		if _, err := mw.Owner(request); err != nil {
-			t.Error(err)
-		}
-		pagestate.From[counter](ctx)
-	}}
-	asking := newCounterApp(t, pagestate.Options{Logger: slog.New(enabled{log})})
-	mw = asking.mw
-	asking.mux.Handle("POST /renew", pagestate.Handle(func(w http.ResponseWriter, r *http.Request, c *counter) error {
-		request = r
-		return mw.Renew(w, r)
-	}))
-	b := asking.browser()
-	testkit.Want(t, "status", b.Post("/renew", b.Get("/").Field()).StatusCode, 200)
-}
-
-// enabled logs at every level.
-type enabled struct{ slog.Handler }
-
-func (enabled) Enabled(context.Context, slog.Level) bool { return true }
