@@ -55,11 +55,22 @@ func TestDirStaysInside(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "kept")); err != nil {
 		t.Skip(err)
 	}
-	for _, key := range []string{"kept/secret", "../" + filepath.Base(outside) + "/secret", outside + "/secret"} {
-		_, _, err := s.Open(t.Context(), key)
-		testkit.Want(t, "open "+key+": an error", err != nil, true)
-		testkit.Want(t, "write "+key+": an error", s.Write(t.Context(), key, half(nil)) != nil, true)
+	if err := s.Write(t.Context(), "pending/ab/x", strings.NewReader("text")); err != nil {
+		t.Fatal(err)
 	}
+	for _, key := range []string{"kept/secret", "../" + filepath.Base(outside) + "/secret", outside + "/secret"} {
+		_, _, opening := s.Open(t.Context(), key)
+		for what, err := range map[string]error{
+			"open":      opening,
+			"write":     s.Write(t.Context(), key, strings.NewReader("text")),
+			"copy from": s.Copy(t.Context(), key, "pending/ab/copy"),
+			"copy to":   s.Copy(t.Context(), "pending/ab/x", key+".copy"),
+			"remove":    s.Remove(t.Context(), key),
+		} {
+			testkit.Want(t, what+" "+key+": an error", err != nil, true)
+		}
+	}
+	testkit.Want(t, "outside", strings.Join(contentOf(t, outside), " "), "secret")
 }
 
 // What goes to the log names no file.
