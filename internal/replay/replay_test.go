@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 
 	"github.com/pagestate/pagestate/internal/replay"
+	"github.com/pagestate/pagestate/internal/testkit"
 )
 
 func TestLimit(t *testing.T) {
@@ -39,21 +40,21 @@ func TestLimit(t *testing.T) {
 				r, original := request(text)
 				r.ContentLength = length
 				all, _ := replay.PeekAll(r, test.limit)
-				want(t, "all", string(all), test.all)
+				testkit.Want(t, "all", string(all), test.all)
 				if length > test.limit {
-					want(t, "read of a body known to be too long", original.read, 0)
+					testkit.Want(t, "read of a body known to be too long", original.read, 0)
 				} else {
-					want(t, "read", original.read, test.read)
+					testkit.Want(t, "read", original.read, test.read)
 				}
 
 				peeked, err := io.ReadAll(replay.Peek(r, test.limit))
-				want(t, "peeked", string(peeked), test.peeked)
-				want(t, "failed", err != nil, test.fails)
-				want(t, "read", original.read, test.read)
+				testkit.Want(t, "peeked", string(peeked), test.peeked)
+				testkit.Want(t, "failed", err != nil, test.fails)
+				testkit.Want(t, "read", original.read, test.read)
 
 				left, err := io.ReadAll(r.Body)
-				want(t, "left", string(left), text)
-				want(t, "error", err, nil)
+				testkit.Want(t, "left", string(left), text)
+				testkit.Want(t, "error", err, nil)
 			})
 		}
 	}
@@ -65,14 +66,14 @@ func TestPeekAgain(t *testing.T) {
 	first := r.Body
 	for i, limit := range []int64{3, 10, 3, 10} {
 		peeked, _ := io.ReadAll(iotest.OneByteReader(replay.Peek(r, limit)))
-		want(t, "peeked", string(peeked), "0123456789"[:limit])
+		testkit.Want(t, "peeked", string(peeked), "0123456789"[:limit])
 		if i == 0 {
-			want(t, "wrapped", r.Body != first, true)
+			testkit.Want(t, "wrapped", r.Body != first, true)
 			first = r.Body
 		}
-		want(t, "wrapped again", r.Body != first, false)
+		testkit.Want(t, "wrapped again", r.Body != first, false)
 	}
-	want(t, "read", original.read, 10)
+	testkit.Want(t, "read", original.read, 10)
 }
 
 func TestWithoutBody(t *testing.T) {
@@ -80,12 +81,12 @@ func TestWithoutBody(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Body = none
 		all, err := replay.PeekAll(r, 10)
-		want(t, "all", len(all), 0)
-		want(t, "error", err, nil)
+		testkit.Want(t, "all", len(all), 0)
+		testkit.Want(t, "error", err, nil)
 		peeked, err := io.ReadAll(replay.Peek(r, 10))
-		want(t, "peeked", len(peeked), 0)
-		want(t, "error", err, nil)
-		want(t, "replaced", r.Body != none, false)
+		testkit.Want(t, "peeked", len(peeked), 0)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "replaced", r.Body != none, false)
 	}
 }
 
@@ -101,30 +102,30 @@ func TestReadError(t *testing.T) {
 	})))
 	for range 3 {
 		all, _ := replay.PeekAll(r, 10)
-		want(t, "all", string(all), "")
+		testkit.Want(t, "all", string(all), "")
 		peeked, err := io.ReadAll(replay.Peek(r, 10))
-		want(t, "peeked", string(peeked), "begun")
-		want(t, "error", err, broken)
+		testkit.Want(t, "peeked", string(peeked), "begun")
+		testkit.Want(t, "error", err, broken)
 	}
 	left, err := io.ReadAll(r.Body)
-	want(t, "left", string(left), "begun")
-	want(t, "error", err, broken)
+	testkit.Want(t, "left", string(left), "begun")
+	testkit.Want(t, "error", err, broken)
 	left, err = io.ReadAll(r.Body)
-	want(t, "after the error", len(left), 0)
-	want(t, "error", err, nil)
-	want(t, "answers that are left", len(answers), 0)
+	testkit.Want(t, "after the error", len(left), 0)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "answers that are left", len(answers), 0)
 }
 
 func TestClosesTheOriginal(t *testing.T) {
 	r, original := request("0123456789")
 	original.closeErr = errors.New("failed to close")
 	replay.PeekAll(r, 10)
-	want(t, "closed by a look", original.closed, false)
-	want(t, "Close", r.Body.Close(), original.closeErr)
-	want(t, "closed", original.closed, true)
+	testkit.Want(t, "closed by a look", original.closed, false)
+	testkit.Want(t, "Close", r.Body.Close(), original.closeErr)
+	testkit.Want(t, "closed", original.closed, true)
 	n, err := r.Body.Read(make([]byte, 10))
-	want(t, "read after Close", n, 0)
-	want(t, "error", err, http.ErrBodyReadAfterClose)
+	testkit.Want(t, "read after Close", n, 0)
+	testkit.Want(t, "error", err, http.ErrBodyReadAfterClose)
 }
 
 // httputil.ReverseProxy closes the body while the transport may still read it. Run with -race.
@@ -213,11 +214,4 @@ func heap() int64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
-}
-
-func want[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
 }
