@@ -145,14 +145,22 @@ func (c *childApp) handle(tokens []string, h http.HandlerFunc) testkit.Answer {
 	}, h)
 }
 
+// handleRequest fails the test if h did not run, since what h checks was not checked
+// then.
 func (c *childApp) handleRequest(set func(*http.Request), h http.HandlerFunc) testkit.Answer {
 	c.t.Helper()
 	childPaths++
 	path := fmt.Sprint("/child", childPaths)
-	c.app.mux.HandleFunc(path, h)
+	ran := false
+	c.app.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		ran = true
+		h(w, r)
+	})
 	req := c.Request("POST", path, nil)
 	set(req)
-	return c.Send(req)
+	answer := c.Send(req)
+	testkit.Want(c.t, "the handler ran", ran, true)
+	return answer
 }
 
 // list returns the component that acts.
@@ -761,10 +769,10 @@ func TestChildMaxTokens(t *testing.T) {
 	c := newChildApp(t, pagestate.Options{MaxTokens: 3})
 	tokens := c.open()
 	ran := 0
-	count := func(http.ResponseWriter, *http.Request) { ran++ }
-	testkit.Want(t, "at the limit", c.handle(tokens, count).StatusCode, 200)
-	testkit.Want(t, "one twice", c.handle(append(tokens, tokens[2]), count).StatusCode, 200)
-	testkit.Want(t, "over it", c.handle(append(tokens, "another"), count).StatusCode, 413)
+	c.app.mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) { ran++ })
+	testkit.Want(t, "at the limit", c.Call("POST", "/any", tokens...).StatusCode, 200)
+	testkit.Want(t, "one twice", c.Call("POST", "/any", append(tokens, tokens[2])...).StatusCode, 200)
+	testkit.Want(t, "over it", c.Call("POST", "/any", append(tokens, "another")...).StatusCode, 413)
 	testkit.Want(t, "handlers", ran, 2)
 }
 
