@@ -292,7 +292,8 @@ func TestCompressorsAreUsedAtOnce(t *testing.T) {
 
 func FuzzDecompress(f *testing.F) {
 	f.Add(deflated(f, nil))
-	f.Add(deflated(f, []byte("over and over and over")))
+	f.Add(deflated(f, []byte("too short to be shorter")))
+	f.Add(deflated(f, bytes.Repeat([]byte("over and "), 20)))
 	f.Add(deflated(f, make([]byte, 1<<16)))
 	f.Add([]byte{0x05, 0x02, 0x00})
 	f.Fuzz(func(t *testing.T, compressed []byte) {
