@@ -277,6 +277,7 @@ func TestRegisteredTypesChange(t *testing.T) {
 			[]deploy{registered[time.Duration]("d", 1)}, []deploy{registered[time.Duration]("d", 1)}, nil},
 
 		{"the same codec", in(money{1}), in(money{1}), []deploy{decimal}, []deploy{decimal}, nil},
+		{"a codec of another name as long", in(money{1}), in(money{1}), []deploy{custom[money]("m", moneyCodec)}, []deploy{custom[money]("n", moneyCodec)}, ErrOutdated},
 		{"a codec of another name", in(money{1}), in(money{1}), []deploy{decimal}, []deploy{custom[money]("money", moneyCodec)}, ErrOutdated},
 		{"a codec of another type", in(any(money{1})), in(any(nil)), []deploy{decimal}, []deploy{registered[point]("decimal", 0)}, ErrOutdated},
 		{"a codec whose name is a signature", struct {

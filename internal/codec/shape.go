@@ -226,8 +226,7 @@ func match(pairs []pair, written, own string) ([]pair, bool) {
 			var p pair
 			p.written, written, _ = cutNumber(written[1:], "}")
 			p.own, own, _ = cutNumber(own[1:], "}")
-			pairs = append(pairs, p)
-			continue
+			pairs = append(pairs, p) // both are behind it now, so size stays 0
 		case '<', '&':
 			// A registered name may hold any character.
 			n, rest, _ := strings.Cut(own[1:], ":")
