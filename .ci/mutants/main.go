@@ -8,7 +8,7 @@
 //
 // It prints the forms that all tests pass with, except those in known.txt, which make no
 // difference. For what is left, a test is missing. It is not part of the gate, since it
-// runs for most of an hour.
+// runs for an hour or two.
 package main
 
 import (
