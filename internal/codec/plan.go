@@ -223,7 +223,7 @@ func clearValue(v reflect.Value) {
 		return
 	}
 	for i := range v.NumField() {
-		if f := v.Field(i); f.CanSet() || v.Type().Field(i).Anonymous && f.Kind() == reflect.Struct {
+		if f := v.Field(i); f.CanSet() || f.Kind() == reflect.Struct {
 			clearValue(f)
 		}
 	}

@@ -354,3 +354,34 @@ func TestLosesAll(t *testing.T) {
 		}
 	}
 }
+
+// Of an embedded struct that is unexported, the fields that can be set are cleared.
+func TestClearField(t *testing.T) {
+	type (
+		tiny  int
+		named struct{ N int }
+		deep  struct{ D int }
+		inner struct {
+			deep
+			tiny
+			A    int
+			kept named
+		}
+		outer struct {
+			inner
+			B int
+		}
+	)
+	p := planOf(t, reflect.TypeFor[outer]())
+	full := outer{inner{deep{1}, 2, 3, named{4}}, 5}
+	for i, want := range []outer{
+		{inner{deep{}, 2, 0, named{4}}, 5},
+		{inner{deep{1}, 2, 3, named{4}}, 0},
+	} {
+		v := full
+		p.ClearField(reflect.ValueOf(&v).Elem(), i)
+		if v != want {
+			t.Errorf("field %d: got %+v, want %+v", i, v, want)
+		}
+	}
+}
