@@ -22,7 +22,7 @@ export function showPage(html, url) {
   head.append(...next.filter(isNew));
   for (const { name, value } of [...html.attributes]) setAttribute(htmlOf(document), name, value);
   replaceWith(onPage('body')[0], all(html, 'body')[0]);
-  if (url?.hash) goToFragment(url);
+  if (url?.hash) goToFragment(url.hash);
   else if (isOther) scrollTo({ top: 0, left: 0, behavior: 'instant' });
 }
 
@@ -36,7 +36,7 @@ function visit(url) {
   return !isHere;
 }
 
-function goToFragment(url) {
-  location.replace(url); // so that :target matches
+function goToFragment(hash) {
+  location.replace(new URL(hash, location)); // so that :target matches
   history.replaceState({ pageState: marked }, '');
 }

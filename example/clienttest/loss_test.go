@@ -125,6 +125,7 @@ func TestBaseOfPage(t *testing.T) {
 			"elsewhere":    {"https://example.org/", "/leave?to=/long", "/long,,true"},
 			"fragment":     {"/deep/", "/leave?to=/long#in", "/long,#in,true"},
 			"by a browser": {"https://example.org/", "/leave?to=/long%23in", "/long,#in,"},
+			"empty query":  {"/deep/", "/leave?to=/long%3F#in", "/long,#in,true"},
 		} {
 			t.Run(engine+" "+name, func(t *testing.T) {
 				page := openFormIn(t, engine)
