@@ -56,10 +56,10 @@ export async function exchange(intent, url, init, use, send = direct) {
   if (once) underWay.add(once);
   const turn = takeTurn(intent);
   try {
-    const waited = await turn.begun, element = waited ? intent.offered(rootOf(c)) : intent.element;
+    const waited = await turn.begun, request = await cleaned(url), element = waited ? intent.offered(rootOf(c)) : intent.element;
     if (!element) throw abort('the page does not offer it any more');
     const headers = new Headers(init.headers), [sent, body] = addTokens(c, formOf(element), init, headers);
-    const response = await send(withoutTokens(url), { ...init, headers, body, mode: 'same-origin' });
+    const response = await send(request, { ...init, headers, body, mode: 'same-origin' });
     intents.set(response, intent);
     const text = response.status >= 400 ? await response.clone().text() : '';
     await keeping(c.root, intent, () => rootOf(c), bringBack => use(response, take(c, sent, response, text), bringBack));
@@ -108,12 +108,22 @@ function takeTurn({ c, group, ends }) {
   return { begun, end };
 }
 
-// withoutTokens is the URL, or the Request, without the tokens in its query.
+// withoutTokens is the URL without the tokens in its query.
 export function withoutTokens(url) {
-  const clean = resolve(url.url ?? url), length = clean.searchParams.size;
+  const clean = resolve(url), length = clean.searchParams.size;
   dropTokens(clean.searchParams, null);
-  if (clean.searchParams.size === length) return url;
-  return url.url ? new Request(clean, url) : clean;
+  return clean.searchParams.size === length ? url : clean;
+}
+
+// cleaned is the URL, or the Request, without the tokens in its query. It reads the body,
+// since a Request that is made of another one has that as a stream, which Chromium does
+// not send over HTTP/1, or lacks it, in Firefox.
+export async function cleaned(url) {
+  const clean = withoutTokens(url.url ?? url);
+  if (!url.url) return clean;
+  if (clean === url.url) return url;
+  const body = unsafe(url.method) ? await url.clone().blob() : null;
+  return new Request(new Request(clean, url), { body });
 }
 
 // addTokens puts the tokens into the headers or, if they are too long for one, into

@@ -1,4 +1,4 @@
-import { abort, direct, exchange, intend, sameOrigin, withoutTokens } from './core.js';
+import { abort, cleaned, direct, exchange, intend, sameOrigin } from './core.js';
 import { dropTokens, rootAround } from './tokens.js';
 
 // fetch is the window's, with the token of the component that element is in. It
@@ -7,7 +7,7 @@ import { dropTokens, rootAround } from './tokens.js';
 // answer: then there is nothing to show.
 async function fetch(element, url, init = {}) {
   if (!rootAround(element)) return direct(url, init);
-  if (!sameOrigin(url)) return direct(withoutTokens(url), { ...init, body: withoutFields(init.body) });
+  if (!sameOrigin(url)) return direct(await cleaned(url), { ...init, body: withoutFields(init.body) });
   if (url instanceof Request) init = { method: url.method, headers: url.headers, ...init };
   return new Promise((resolve, reject) => {
     const use = async (response, fate) => {

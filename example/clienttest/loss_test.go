@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -162,6 +163,34 @@ func TestTopOfPage(t *testing.T) {
 				page.Wait("document.title === 'Long' && document.querySelector('#in')")
 				page.Want("[...document.querySelectorAll('p')].map(p => Math.round(p.getBoundingClientRect().top / 1000) * 1000).join()", seen)
 			})
+		}
+	}
+}
+
+// A Request keeps its body when a token is taken out of its query.
+func TestBodyOfRequest(t *testing.T) {
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %s", r.Method, r.URL.RawQuery, body, r.Header.Get("Content-Type"))
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		echo(w, r)
+	}))
+	defer other.Close()
+	for engine := range engines {
+		site := newSite(t)
+		site.policy = strings.Replace(policy, "connect-src 'self'", "connect-src *", 1)
+		site.answer("it", func(w http.ResponseWriter, r *http.Request, c *Counter) error {
+			echo(w, r)
+			return nil
+		})
+		page := &tab{engines[engine](t)(site.URL + "/?driver=fetch"), site}
+		for _, url := range []string{site.URL + "/say/it", other.URL} {
+			page.Want(fmt.Sprintf(`(async () => {
+				const { fetch } = await import('/pagestate.js'), output = document.querySelector('output'), { pageState } = document.getElementById('outer').dataset;
+				return (await fetch(output, new Request('%s?q=2&state=' + pageState, { method: 'POST', body: 'text' }))).text();
+			})()`, url), "POST q=2 text text/plain;charset=UTF-8")
 		}
 	}
 }
