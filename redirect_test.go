@@ -1277,7 +1277,7 @@ func TestArrivingParcelsAreTheirOwn(t *testing.T) {
 			a.log.Reset()
 			a.carrier.parcels[one] = pagestate.Parcel{Value: value}
 			a.wantSaid(b.Get(atOne))
-			testkit.WantText(t, "log", a.log.String(), "level=INFO", "what a redirect carried is not used", "does not authenticate")
+			testkit.WantText(t, "log", a.log.String(), "level=INFO", "what a redirect carried is not used", "none of the secrets opens it")
 		})
 	}
 	a.carrier.parcels[one] = pagestate.Parcel{Value: good}
