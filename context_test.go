@@ -23,7 +23,7 @@ func TestFrom(t *testing.T) {
 	token := b.Get("/").Field()
 	b.serve("POST", "/missing", "", func(w http.ResponseWriter, r *http.Request) {
 		_, err := pagestate.From[counter](r.Context())
-		testkit.Want(t, "without a token", err, pagestate.ErrMissing)
+		testkit.Want(t, "without a token", errors.Is(err, pagestate.ErrMissing), true)
 	})
 	res := b.serve("POST", "/found", token, func(w http.ResponseWriter, r *http.Request) {
 		c, err := pagestate.From[counter](r.Context())

@@ -400,7 +400,7 @@ func TestRequestThatCannotBeMade(t *testing.T) {
 		{"a broken store", broken, &counter{}, "the store does not answer"},
 		{"no state", pagestate.Unbound(), nil, "needs a state"},
 		{"no component", pagestate.Unbound(), &struct{ X int }{}, "not a registered component"},
-		{"a nil pointer", pagestate.Unbound(), (*counter)(nil), "not its value or nil"},
+		{"a nil pointer", pagestate.Unbound(), (*counter)(nil), "give a pointer to the state"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
