@@ -105,7 +105,7 @@ func (x *exchange) holdAt(in *instance, p place) *instance {
 }
 
 // drop has an instance never sealed again: its state has no token any more. If it
-// acts, the page keeps the token that it sent.
+// acts, the page keeps the state that it sent, in a new token if the old one is used up.
 func (x *exchange) drop(in *instance) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

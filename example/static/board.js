@@ -3,7 +3,7 @@
 import { reload } from '/pagestate.js';
 
 // toast shows one message, in the place of the one before. It stays on a page that is too
-// old to go on, and while it has the focus, which would be lost.
+// old to go on, and where its time runs out while it has the focus, which would be lost.
 export function toast(text, isOld) {
   const box = document.createElement('div');
   box.className = 'toast';
