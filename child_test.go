@@ -3,6 +3,7 @@ package pagestate_test
 // Children over HTTP: a page of a list and its items, each with a token.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,23 +115,32 @@ func (c *childApp) open() []string {
 }
 
 // TestLoadThatFailsInTheActingChild: what Load has filled until then is not sealed, and
-// the page keeps its token.
+// the page keeps its token, or gets one of the same state where that is used up.
 func TestLoadThatFailsInTheActingChild(t *testing.T) {
-	c := newChildApp(t, pagestate.Options{})
-	tokens := c.open()
-	answer := c.handle([]string{tokens[1], tokens[0]}, func(w http.ResponseWriter, r *http.Request) {
-		list, err := pagestate.FromOrAttach(r.Context(), &childList{})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		c.err = errors.New("the database is down")
-		_, err = pagestate.Child(r.Context(), list, "a", func(item *childItem) { item.Shown = "changed" })
-		testkit.Want(t, "fails", err != nil, true)
-		c.err = nil
-	})
-	testkit.Want(t, "status", answer.StatusCode, 200)
-	testkit.Want(t, "a new token", answer.Token(), "")
+	for name, guard := range map[string]pagestate.Guard{"without a guard": nil, "with one": pagestate.NewGuard(100)} {
+		t.Run(name, func(t *testing.T) {
+			c := newChildApp(t, pagestate.Options{Guard: guard})
+			tokens := c.open()
+			answer := c.handle([]string{tokens[1], tokens[0]}, func(w http.ResponseWriter, r *http.Request) {
+				list, err := pagestate.FromOrAttach(r.Context(), &childList{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.err = errors.New("the database is down")
+				_, err = pagestate.Child(r.Context(), list, "a", func(item *childItem) { item.Shown = "changed" })
+				testkit.Want(t, "fails", err != nil, true)
+				c.err = nil
+			})
+			testkit.Want(t, "status", answer.StatusCode, 200)
+			testkit.Want(t, "a new token", answer.Token() != "", guard != nil)
+			c.handle([]string{cmp.Or(answer.Token(), tokens[1])}, func(w http.ResponseWriter, r *http.Request) {
+				item, err := pagestate.From[childItem](r.Context())
+				testkit.Want(t, "error", err, nil)
+				testkit.Want(t, "shown", item.Shown, "")
+			})
+		})
+	}
 }
 
 var childPaths int
