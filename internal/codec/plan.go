@@ -222,8 +222,8 @@ func clearValue(v reflect.Value) {
 		v.SetZero()
 		return
 	}
-	for i := range v.NumField() {
-		if f := v.Field(i); f.CanSet() || f.Kind() == reflect.Struct {
+	for _, f := range v.Fields() {
+		if f.CanSet() || f.Kind() == reflect.Struct {
 			clearValue(f)
 		}
 	}

@@ -551,10 +551,14 @@ func TestFindRow(t *testing.T) {
 	endless[0] = endless
 	around := map[string]any{}
 	around["self"] = around
-	deep := any(row(7))
-	for range maxVisitedDepth {
-		deep = []any{deep}
+	lists := func(levels int) []any {
+		list := []any{row(7)}
+		for range levels - 1 {
+			list = []any{list}
+		}
+		return list
 	}
+	const deepest = maxVisitedDepth/2 - 1 // a list and an interface for each level
 	for _, test := range []struct {
 		name  string
 		value any
@@ -574,7 +578,8 @@ func TestFindRow(t *testing.T) {
 		{"as the last that is looked at", rows(maxVisited-2, row(7)), refPlan[[]refRow], "[65534]", true},
 		{"as the first that is not", rows(maxVisited-1, row(7)), refPlan[[]refRow], "", false},
 		{"among far too many", rows(maxVisited, row(7)), refPlan[[]refRow], "", false},
-		{"deeper than can be saved", deep, refPlan[any], "", false},
+		{"as deep as is looked", lists(deepest), refPlan[[]any], strings.Repeat("[0]", deepest), true},
+		{"deeper than is looked", lists(deepest + 1), refPlan[[]any], "", false},
 		{"in a list that holds itself", []any{endless, row(7)}, refPlan[[]any], "", false},
 		{"in a map that holds itself", []any{around, row(7)}, refPlan[[]any], "", false},
 	} {
